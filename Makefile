@@ -1,0 +1,109 @@
+# Chapters, samples, programs and tests are found, not listed: a new file
+# chapters/NN-topic/NAME.c has its targets at once.
+
+SOURCES  := $(sort $(wildcard chapters/[0-9][0-9]-*/*.c samples/*/*.c))
+PROGRAMS := $(basename $(notdir $(SOURCES)))
+CHAPTERS := $(sort $(foreach d,$(wildcard chapters/[0-9][0-9]-*),\
+	$(firstword $(subst -, ,$(notdir $(d))))))
+
+# Yours to set: CC, CFLAGS, CPPFLAGS, LDFLAGS, LDLIBS, BUILD, PKG_CONFIG.
+BUILD      ?= build
+CFLAGS     ?= -O2 -g
+PKG_CONFIG ?= pkg-config
+export BUILD
+
+# Ours, whatever yours are. The libraries of a program stand in the "Build:"
+# line of its header comment, which is what a reader types who has that file
+# alone.
+OUR_CFLAGS = -std=gnu11 -Wall -Wextra -Wpedantic -Wshadow \
+	-Wno-unused-parameter $(shell $(PKG_CONFIG) --cflags libevent)
+OUR_LDFLAGS = $(shell $(PKG_CONFIG) --libs-only-L libevent)
+LIBRARIES = $(shell sed -n 's/^ \* Build: .*\.c //p' $<)
+SANITIZE  = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+vpath %.c $(sort $(dir $(SOURCES)))
+
+all: $(PROGRAMS) ## build all programs (also: make)
+
+help: ## this list
+	@scripts/help $(MAKEFILE_LIST) $(SOURCES)
+
+# make echo-server builds build/echo-server; make 03 builds the chapter's.
+$(PROGRAMS): %: $(BUILD)/%
+
+$(BUILD)/%: %.c Makefile | ready
+	@mkdir -p $(@D)
+	$(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS) -o $@ $< \
+		$(LDFLAGS) $(OUR_LDFLAGS) $(LIBRARIES) $(LDLIBS)
+
+# Not a file: what the build needs is looked for each time, since a missing
+# package is better told by name than by the compiler.
+ready:
+	@found=$$(scripts/setup --check build) || \
+		{ echo "make: $$found" >&2; exit 1; }
+
+# For each chapter NN: make NN, make demo-NN, make test-NN.
+define chapter
+$(1): $(basename $(notdir $(filter chapters/$(1)-%,$(SOURCES))))
+demo-$(1): $(1)
+	@scripts/demo $(1)
+test-$(1): $(1)
+	@scripts/test tests/$(1)-*.bats
+.PHONY: $(1) demo-$(1) test-$(1)
+endef
+$(foreach c,$(CHAPTERS),$(eval $(call chapter,$(c))))
+
+# For each program: make NAME, make demo-NAME.
+$(PROGRAMS:%=demo-%): demo-%: %
+	@scripts/demo $*
+
+demo: all ## run the programs and show both sides (SPEED=0: no pauses)
+	@scripts/demo all
+
+test: all ## run all tests
+	@scripts/test
+
+asan: ## build all with the address and undefined-behaviour sanitizers
+	@$(MAKE) BUILD=$(BUILD)/asan CFLAGS='$(SANITIZE)' all
+
+test-asan: asan ## run the programs' tests on the sanitizer build
+	@BUILD=$(BUILD)/asan scripts/test --programs
+
+test-valgrind: all ## run the programs' tests under valgrind
+	@UNDER=valgrind scripts/test --programs
+
+test-backends: all ## run the programs' tests on poll and on select
+	@EVENT_NOEPOLL=1 scripts/test --programs
+	@EVENT_NOEPOLL=1 EVENT_NOPOLL=1 scripts/test --programs
+
+test-the-tests: all ## put each known defect back: its tests must fail
+	@scripts/test-the-tests
+
+lint: ## clang-format, cppcheck, shellcheck and shfmt
+	@scripts/lint
+
+api-coverage: ## how much of libevent's API the programs show
+	@scripts/api-coverage
+
+install-libevent: ## PREFIX=dir [ARCHIVE=file]: build libevent from source
+	@scripts/install-libevent $(PREFIX) $(ARCHIVE)
+
+compile_commands.json: Makefile $(SOURCES) ## for editors and clangd
+	@scripts/compile-commands '$(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS)' \
+		$(SOURCES) >$@
+
+clean: ## remove build/
+	rm -rf $(BUILD) compile_commands.json
+
+.DEFAULT:
+	@echo "make: no target '$@'. Chapters: $(CHAPTERS). Programs:" \
+		"$(PROGRAMS). All targets: make help" >&2; exit 2
+
+.PHONY: all help ready demo test asan test-asan test-valgrind test-backends \
+	test-the-tests lint api-coverage install-libevent clean $(PROGRAMS) \
+	$(PROGRAMS:%=demo-%)

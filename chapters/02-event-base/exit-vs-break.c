@@ -1,0 +1,121 @@
+/* exit-vs-break.c -- the two ways to end a loop, side by side.
+ *
+ * Build: cc -o exit-vs-break exit-vs-break.c -levent
+ * Run:   ./exit-vs-break
+ * Try:   change the order of the two event_active calls
+ */
+#include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+static const struct timeval SOON = {0, 100000}; /* 0.1 s */
+
+static void usage(int status)
+{
+    fprintf(status ? stderr : stdout, "usage: exit-vs-break\n");
+    exit(status);
+}
+
+static void exit_cb(evutil_socket_t fd, short what, void *arg)
+{
+    struct event_base *base = arg;
+
+    printf("  first callback: event_base_loopexit(base, NULL)\n");
+    event_base_loopexit(base, NULL);
+}
+
+static void break_cb(evutil_socket_t fd, short what, void *arg)
+{
+    struct event_base *base = arg;
+
+    printf("  first callback: event_base_loopbreak(base)\n");
+    event_base_loopbreak(base);
+}
+
+static void delayed_exit_cb(evutil_socket_t fd, short what, void *arg)
+{
+    struct event_base *base = arg;
+
+    printf("  first callback: event_base_loopexit(base, 0.1 s)\n");
+    event_base_loopexit(base, &SOON);
+}
+
+static void second_cb(evutil_socket_t fd, short what, void *arg)
+{
+    printf("  second callback\n");
+}
+
+static void timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+    printf("  timer callback\n");
+}
+
+/* Run the loop and print how it ended. */
+static void run(struct event_base *base)
+{
+    int result = event_base_dispatch(base);
+
+    printf("  dispatch returned %d, got_exit %d, got_break %d\n", result,
+        event_base_got_exit(base), event_base_got_break(base));
+}
+
+/* Two events active in one round, of which the first runs FIRST_CB. */
+static void two_active(struct event_base *base, event_callback_fn first_cb)
+{
+    struct event *first = event_new(base, -1, 0, first_cb, base);
+    struct event *second = event_new(base, -1, 0, second_cb, NULL);
+
+    if (!first || !second)
+        errx(1, "cannot make an event");
+    event_active(first, EV_TIMEOUT, 0);
+    event_active(second, EV_TIMEOUT, 0);
+    run(base);
+    if (event_base_got_break(base)) {
+        printf("what the break left is still active, so the next round:\n");
+        run(base);
+    }
+    event_free(second);
+    event_free(first);
+}
+
+static void add_timer(struct event_base *base)
+{
+    if (event_base_once(base, -1, EV_TIMEOUT, timer_cb, NULL, &SOON) < 0)
+        errx(1, "cannot add a timer");
+}
+
+int main(int argc, char **argv)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        usage(0);
+    if (argc != 1)
+        usage(2);
+    struct event_base *base = event_base_new();
+    if (!base)
+        errx(1, "cannot make an event base");
+
+    //> in-a-callback
+    printf("loopexit in a callback:\n");
+    two_active(base, exit_cb);
+    printf("loopexit with a delay, in a callback:\n");
+    two_active(base, delayed_exit_cb);
+    printf("loopbreak in a callback:\n");
+    two_active(base, break_cb);
+
+    //> before-dispatch
+    printf("loopbreak before dispatch, a timer pending:\n");
+    add_timer(base);
+    event_base_loopbreak(base);
+    run(base);
+    printf("loopexit before dispatch, a timer pending:\n");
+    add_timer(base);
+    event_base_loopexit(base, NULL);
+    run(base);
+
+    event_base_free(base);
+    return 0;
+}

@@ -1,0 +1,304 @@
+/* echo-server.c -- sends every client back what it sent, on plain events.
+ *
+ * Build: cc -o echo-server echo-server.c -levent
+ * Run:   ./echo-server [ADDRESS PORT]     (127.0.0.1 8888)
+ * Try:   nc 127.0.0.1 8888, in two terminals at once
+ */
+#include <ctype.h>
+#include <err.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/util.h>
+
+static const struct timeval REST = {1, 0}; /* after accept has failed */
+
+struct server {
+    struct event_base *base;
+    struct event *accept_event;
+    LIST_HEAD(, conn) conns;
+};
+
+struct conn {
+    struct server *server;
+    evutil_socket_t fd;        /* ours: conn_free closes it */
+    struct event *read_event;  /* pending while nothing waits to be sent */
+    struct event *write_event; /* NULL until the socket first is full */
+    char *queue;               /* what the socket did not take, or NULL */
+    size_t queue_length;       /* bytes */
+    size_t queue_sent;         /* bytes of it that the socket took since */
+    LIST_ENTRY(conn) next;
+};
+
+static void usage(int status)
+{
+    fprintf(status ? stderr : stdout, "usage: echo-server [ADDRESS PORT]\n");
+    exit(status);
+}
+
+/* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
+ * would not say: getaddrinfo(3) takes 70000 for 4464. */
+static int parse_port(const char *text)
+{
+    char *end;
+    long port = strtol(text, &end, 10);
+
+    if (!isdigit((unsigned char)text[0]) || *end != '\0' || port > 65535)
+        return -1;
+    return (int)port;
+}
+
+/* The addresses of HOST and PORT for a stream socket, to be freed with
+ * evutil_freeaddrinfo. A name that has none ends the program. */
+static struct evutil_addrinfo *resolve(const char *host, const char *port)
+{
+    struct evutil_addrinfo *list;
+    struct evutil_addrinfo hints = {
+        .ai_family = AF_UNSPEC,
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = EVUTIL_AI_NUMERICSERV,
+    };
+    int error = evutil_getaddrinfo(host, port, &hints, &list);
+
+    if (error)
+        errx(1, "cannot resolve %s: %s", host, evutil_gai_strerror(error));
+    return list;
+}
+
+/* Say where FD listens: given port 0, only the kernel knows. */
+static void print_ready(evutil_socket_t fd)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof(address);
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+
+    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
+        err(1, "getsockname");
+    int error = getnameinfo((struct sockaddr *)&address, length, host,
+        sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+    if (error)
+        errx(1, "getnameinfo: %s", gai_strerror(error));
+    printf("listening on %s port %s\n", host, port);
+}
+
+/* Send small answers at once: with Nagle's algorithm on, the end of a long
+ * answer would wait up to 40 ms for the peer's delayed acknowledgement. */
+static void set_nodelay(evutil_socket_t fd)
+{
+    int on = 1;
+
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
+        warn("cannot set TCP_NODELAY");
+}
+
+/* Make EVENT pending; what cannot be watched ends the program. */
+static void add_event(struct event *event)
+{
+    if (!event || event_add(event, NULL) < 0)
+        errx(1, "cannot add an event");
+}
+
+/* The events go first: once the fd is closed, its number belongs to the next
+ * client, and a back end that still knew the old event would mix them up. */
+static void conn_free(struct conn *conn)
+{
+    LIST_REMOVE(conn, next);
+    event_free(conn->read_event);
+    if (conn->write_event)
+        event_free(conn->write_event);
+    close(conn->fd);
+    free(conn->queue);
+    free(conn);
+}
+
+/* The peer is lost, which is its own affair: say why and go on. */
+static void conn_fail(struct conn *conn, const char *what)
+{
+    warn("cannot %s a client", what);
+    conn_free(conn);
+}
+
+/* Send what is queued; once all is sent, read on. */
+static void write_cb(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *conn = arg;
+    ssize_t sent = send(fd, conn->queue + conn->queue_sent,
+        conn->queue_length - conn->queue_sent, 0);
+
+    if (sent < 0) {
+        if (errno != EAGAIN)
+            conn_fail(conn, "write to");
+        return;
+    }
+    conn->queue_sent += (size_t)sent;
+    if (conn->queue_sent < conn->queue_length)
+        return;
+    free(conn->queue);
+    conn->queue = NULL;
+    event_del(conn->write_event);
+    add_event(conn->read_event);
+}
+
+/* Keep what the socket did not take, and read no more until it has: the peer
+ * then fills its own buffers and waits, which bounds our memory. */
+static void conn_queue(struct conn *conn, const char *data, size_t length)
+{
+    if (!conn->write_event)
+        conn->write_event = event_new(conn->server->base, conn->fd,
+            EV_WRITE | EV_PERSIST, write_cb, conn);
+    conn->queue = malloc(length);
+    if (!conn->queue)
+        err(1, "cannot queue an answer");
+    memcpy(conn->queue, data, length);
+    conn->queue_length = length;
+    conn->queue_sent = 0;
+    event_del(conn->read_event);
+    add_event(conn->write_event);
+}
+
+static void conn_echo(struct conn *conn, const char *data, size_t length)
+{
+    ssize_t sent = send(conn->fd, data, length, 0);
+
+    if (sent < 0 && errno != EAGAIN) {
+        conn_fail(conn, "write to");
+        return;
+    }
+    size_t taken = sent > 0 ? (size_t)sent : 0;
+    if (taken < length)
+        conn_queue(conn, data + taken, length - taken);
+}
+
+static void read_cb(evutil_socket_t fd, short what, void *arg)
+{
+    static char chunk[65536]; /* shared: one callback runs at a time */
+    struct conn *conn = arg;
+    ssize_t length = recv(fd, chunk, sizeof(chunk), 0);
+
+    if (length > 0) {
+        conn_echo(conn, chunk, (size_t)length);
+    } else if (length == 0) {
+        printf("client closed\n");
+        conn_free(conn);
+    } else if (errno != EAGAIN) {
+        conn_fail(conn, "read from");
+    }
+}
+
+/* Take over FD, a connection that was just accepted. */
+static void conn_new(struct server *server, evutil_socket_t fd)
+{
+    struct conn *conn = calloc(1, sizeof(*conn));
+
+    if (!conn || evutil_make_socket_nonblocking(fd) < 0)
+        err(1, "cannot prepare a connection");
+    set_nodelay(fd);
+    conn->server = server;
+    conn->fd = fd;
+    conn->read_event =
+        event_new(server->base, fd, EV_READ | EV_PERSIST, read_cb, conn);
+    add_event(conn->read_event);
+    LIST_INSERT_HEAD(&server->conns, conn, next);
+}
+
+/* The rest is over: accept again. */
+static void rest_cb(evutil_socket_t fd, short what, void *arg)
+{
+    add_event(arg);
+}
+
+/* With no descriptor left, the connection stays in the backlog and the event
+ * stays ready: to ask again at once would be to spin. So accepting rests. */
+static void accept_cb(evutil_socket_t listener, short what, void *arg)
+{
+    struct server *server = arg;
+    evutil_socket_t fd = accept(listener, NULL, NULL);
+
+    if (fd >= 0) {
+        conn_new(server, fd);
+    } else if (errno != EAGAIN && errno != ECONNABORTED) {
+        warn("cannot accept, trying again in a second");
+        event_del(server->accept_event);
+        if (event_base_once(server->base, -1, EV_TIMEOUT, rest_cb,
+                server->accept_event, &REST) < 0)
+            errx(1, "cannot rest");
+    }
+}
+
+static void signal_cb(evutil_socket_t signum, short what, void *arg)
+{
+    struct event_base *base = arg;
+
+    event_base_loopbreak(base);
+}
+
+/* A listening socket on HOST and PORT that never blocks. */
+static evutil_socket_t listen_on(const char *host, const char *port)
+{
+    struct evutil_addrinfo *address = resolve(host, port);
+    evutil_socket_t fd = socket(address->ai_family, SOCK_STREAM, 0);
+
+    if (fd < 0 || evutil_make_socket_nonblocking(fd) < 0 ||
+        evutil_make_listen_socket_reuseable(fd) < 0)
+        err(1, "cannot make a socket");
+    if (bind(fd, address->ai_addr, (socklen_t)address->ai_addrlen) != 0 ||
+        listen(fd, SOMAXCONN) != 0)
+        err(1, "cannot listen on %s port %s", host, port);
+    evutil_freeaddrinfo(address);
+    return fd;
+}
+
+int main(int argc, char **argv)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        usage(0);
+    if ((argc != 1 && argc != 3) || (argc == 3 && parse_port(argv[2]) < 0))
+        usage(2);
+    signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of send, no death */
+
+    //> base
+    struct server server = {.base = event_base_new()};
+    if (!server.base)
+        errx(1, "cannot make an event base");
+    LIST_INIT(&server.conns);
+
+    //> listen
+    evutil_socket_t fd = argc == 3 ? listen_on(argv[1], argv[2])
+                                   : listen_on("127.0.0.1", "8888");
+    server.accept_event =
+        event_new(server.base, fd, EV_READ | EV_PERSIST, accept_cb, &server);
+    add_event(server.accept_event);
+
+    //> signals
+    struct event *interrupt =
+        evsignal_new(server.base, SIGINT, signal_cb, server.base);
+    struct event *terminate =
+        evsignal_new(server.base, SIGTERM, signal_cb, server.base);
+    add_event(interrupt);
+    add_event(terminate);
+
+    //> run
+    print_ready(fd);
+    int result = event_base_dispatch(server.base);
+
+    //> clean-up
+    while (!LIST_EMPTY(&server.conns))
+        conn_free(LIST_FIRST(&server.conns));
+    event_free(terminate);
+    event_free(interrupt);
+    event_free(server.accept_event);
+    close(fd);
+    event_base_free(server.base);
+    return result < 0 ? 1 : 0;
+}

@@ -1,0 +1,169 @@
+/* event-states.c -- follows events through their states, call by call.
+ *
+ * Build: cc -o event-states event-states.c -levent
+ * Run:   ./event-states
+ * Try:   take EV_PERSIST away from the pipe's event
+ */
+#include <err.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+static const struct timeval SOON = {0, 50000}; /* 0.05 s */
+
+/* Of the priorities 0 to 3, libevent's own signal event has 0 and an event
+ * that asks for none has 2: the observer runs in between. */
+enum { OBSERVER = 1 };
+
+static void usage(int status)
+{
+    fprintf(status ? stderr : stdout, "usage: event-states\n");
+    exit(status);
+}
+
+/* The state of EVENT, the only one on its base but the observer. The base
+ * counts an event once for being added and once more for being active. */
+static const char *state(const struct event *event)
+{
+    struct event_base *base = event_get_base(event);
+    int active = event_base_get_num_events(base, EVENT_BASE_COUNT_ACTIVE);
+    int added = event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED);
+
+    if (active > 0)
+        return added > active ? "pending and active" : "active";
+    return added > 0 ? "pending" : "non-pending";
+}
+
+static void print_state(const char *when, const struct event *event)
+{
+    printf("  %-28s %s\n", when, state(event));
+}
+
+static void subject_cb(evutil_socket_t fd, short what, void *arg)
+{
+    print_state("in its callback", event_base_get_running_event(arg));
+}
+
+static void observer_cb(evutil_socket_t fd, short what, void *arg)
+{
+    print_state("the loop has seen it", arg);
+}
+
+/* What EVENT waits for has happened: run one round of the loop. The observer,
+ * of higher priority (chapter 11), runs between the look and EVENT's callback.
+ */
+static void run_round(struct event_base *base, struct event *event)
+{
+    struct event *observer = event_new(base, -1, 0, observer_cb, event);
+
+    if (!observer || event_priority_set(observer, OBSERVER) < 0)
+        errx(1, "cannot make the observer");
+    print_state("it has happened", event);
+    event_active(observer, EV_TIMEOUT, 0);
+    event_base_loop(base, EVLOOP_ONCE);
+    print_state("after its callback", event);
+    event_free(observer);
+}
+
+static void add(struct event *event, const struct timeval *timeout)
+{
+    if (event_add(event, timeout) < 0)
+        errx(1, "cannot add an event");
+    print_state("event_add", event);
+}
+
+static struct event *make(
+    struct event_base *base, evutil_socket_t fd, short what)
+{
+    struct event *event = event_new(base, fd, what, subject_cb, base);
+
+    if (!event)
+        errx(1, "cannot make an event");
+    print_state("event_new", event);
+    return event;
+}
+
+static void show_timeout(struct event_base *base)
+{
+    printf("a timeout:\n");
+    struct event *event = make(base, -1, 0);
+    add(event, &SOON);
+    nanosleep(&(struct timespec){0, 60000000}, NULL);
+    run_round(base, event);
+    event_free(event);
+}
+
+static void show_fd(struct event_base *base)
+{
+    int ends[2];
+
+    printf("a pipe, EV_READ | EV_PERSIST:\n");
+    if (pipe(ends) != 0)
+        err(1, "pipe");
+    struct event *event = make(base, ends[0], EV_READ | EV_PERSIST);
+    add(event, NULL);
+    if (write(ends[1], "x", 1) != 1)
+        err(1, "write");
+    run_round(base, event);
+    if (event_del(event) < 0)
+        errx(1, "cannot delete an event");
+    print_state("event_del", event);
+    event_free(event);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void show_signal(struct event_base *base)
+{
+    printf("a signal, EV_SIGNAL | EV_PERSIST:\n");
+    struct event *event = make(base, SIGUSR1, EV_SIGNAL | EV_PERSIST);
+    add(event, NULL);
+    raise(SIGUSR1);
+    run_round(base, event);
+    event_free(event);
+}
+
+/* event_active skips the waiting: the event need not even be added. */
+static void show_active(struct event_base *base)
+{
+    printf("made active by hand:\n");
+    struct event *event = make(base, -1, 0);
+    event_active(event, EV_TIMEOUT, 0);
+    print_state("event_active", event);
+    event_base_loop(base, EVLOOP_ONCE);
+    print_state("after its callback", event);
+
+    printf("made active by hand, then deleted:\n");
+    add(event, &SOON);
+    event_active(event, EV_TIMEOUT, 0);
+    print_state("event_active", event);
+    if (event_del(event) < 0)
+        errx(1, "cannot delete an event");
+    print_state("event_del", event);
+    event_free(event);
+}
+
+int main(int argc, char **argv)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        usage(0);
+    if (argc != 1)
+        usage(2);
+    struct event_base *base = event_base_new();
+    if (!base || event_base_priority_init(base, 4) < 0)
+        errx(1, "cannot make an event base");
+
+    show_timeout(base);
+    show_fd(base);
+    show_signal(base);
+    show_active(base);
+
+    event_base_free(base);
+    return 0;
+}

@@ -1,0 +1,234 @@
+/* watermarks.c -- shows watermarks, enable and disable, timeouts, at work.
+ *
+ * Build: cc -o watermarks watermarks.c -levent
+ * Run:   ./watermarks
+ * Try:   write 9 bytes in the first scene instead of 10
+ */
+#include <err.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+
+static const struct timeval TIMEOUT = {0, 100000}; /* 0.1 s */
+
+static int read_calls; /* of the read callback, in this scene */
+
+static void usage(int status)
+{
+    fprintf(status ? stderr : stdout, "usage: watermarks\n");
+    exit(status);
+}
+
+static size_t input_length(struct bufferevent *bev)
+{
+    return evbuffer_get_length(bufferevent_get_input(bev));
+}
+
+static size_t output_length(struct bufferevent *bev)
+{
+    return evbuffer_get_length(bufferevent_get_output(bev));
+}
+
+/* Leaves the input as it is, to show what that does. */
+static void look_cb(struct bufferevent *bev, void *arg)
+{
+    read_calls++;
+    printf("  read callback %d: %zu bytes in the input\n", read_calls,
+        input_length(bev));
+}
+
+static void write_cb(struct bufferevent *bev, void *arg)
+{
+    printf("  write callback: %zu bytes in the output\n", output_length(bev));
+}
+
+static void event_cb(struct bufferevent *bev, short what, void *arg)
+{
+    printf("  event callback:%s%s%s%s%s\n",
+        what & BEV_EVENT_READING ? " READING" : "",
+        what & BEV_EVENT_WRITING ? " WRITING" : "",
+        what & BEV_EVENT_EOF ? " EOF" : "",
+        what & BEV_EVENT_ERROR ? " ERROR" : "",
+        what & BEV_EVENT_TIMEOUT ? " TIMEOUT" : "");
+}
+
+/* A bufferevent on one end of a socket pair; *PEER is the other, bare end. */
+static struct bufferevent *make(struct event_base *base, evutil_socket_t *peer)
+{
+    evutil_socket_t fds[2];
+
+    if (evutil_socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0)
+        err(1, "socketpair");
+    evutil_make_socket_nonblocking(fds[0]);
+    struct bufferevent *bev =
+        bufferevent_socket_new(base, fds[0], BEV_OPT_CLOSE_ON_FREE);
+    if (!bev)
+        errx(1, "cannot make a bufferevent");
+    bufferevent_setcb(bev, look_cb, write_cb, event_cb, NULL);
+    if (bufferevent_enable(bev, EV_READ) < 0)
+        errx(1, "cannot enable reading");
+    read_calls = 0;
+    *peer = fds[1];
+    return bev;
+}
+
+/* The peer sends TEXT; then the loop runs until nothing is left to do. */
+static void peer_sends(
+    struct event_base *base, evutil_socket_t peer, const char *text)
+{
+    printf("  the peer sends %zu bytes\n", strlen(text));
+    if (send(peer, text, strlen(text), 0) != (ssize_t)strlen(text))
+        err(1, "send");
+    event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+static void show_read_low(struct event_base *base)
+{
+    evutil_socket_t peer;
+    struct bufferevent *bev = make(base, &peer);
+
+    printf("read low-water mark 10: no callback below it\n");
+    bufferevent_setwatermark(bev, EV_READ, 10, 0);
+    peer_sends(base, peer, "1234567");
+    peer_sends(base, peer, "890");
+    peer_sends(base, peer, "x");
+    bufferevent_free(bev);
+    close(peer);
+}
+
+/* A callback that drained nothing would be called for ever; one that takes
+ * something makes room, and reading goes on. */
+static void drain_some_cb(struct bufferevent *bev, void *arg)
+{
+    char bytes[4];
+
+    look_cb(bev, arg);
+    bufferevent_read(bev, bytes, sizeof(bytes));
+}
+
+static void show_read_high(struct event_base *base)
+{
+    evutil_socket_t peer;
+    struct bufferevent *bev = make(base, &peer);
+
+    printf("read high-water mark 8: the input never grows past it\n");
+    bufferevent_setcb(bev, drain_some_cb, NULL, event_cb, NULL);
+    bufferevent_setwatermark(bev, EV_READ, 0, 8);
+    peer_sends(base, peer, "12345678901234567890");
+    printf("  left: %zu bytes, for no new byte came\n", input_length(bev));
+    bufferevent_free(bev);
+    close(peer);
+}
+
+static void show_disable(struct event_base *base)
+{
+    evutil_socket_t peer;
+    struct bufferevent *bev = make(base, &peer);
+
+    printf("bufferevent_disable(EV_READ): bytes and end of file wait\n");
+    bufferevent_disable(bev, EV_READ);
+    peer_sends(base, peer, "hello");
+    close(peer);
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    printf("  bufferevent_enable(EV_READ)\n");
+    if (bufferevent_enable(bev, EV_READ) < 0)
+        errx(1, "cannot enable reading");
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    bufferevent_free(bev);
+}
+
+/* The write high-water mark limits nothing; the low one says when the callback
+ * comes. What did not go out waits in the output, however much it is. */
+static void show_write(struct event_base *base)
+{
+    static const char bytes[1000000];
+    evutil_socket_t peer;
+    struct bufferevent *bev = make(base, &peer);
+
+    printf("write high-water mark 10, 1000000 bytes written, no reader:\n");
+    bufferevent_setwatermark(bev, EV_WRITE, 0, 10);
+    if (bufferevent_write(bev, bytes, sizeof(bytes)) < 0)
+        errx(1, "cannot write");
+    printf("  in the output: %zu bytes\n", output_length(bev));
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    printf("  when the kernel is full: %s\n",
+        output_length(bev) > 10 ? "more than 10 bytes, no callback"
+                                : "10 bytes or fewer");
+    printf("  the peer closes\n");
+    close(peer);
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    bufferevent_free(bev);
+}
+
+/* The four ways to move bytes: by copy, or by moving whole buffers. */
+static void show_moves(struct event_base *base)
+{
+    evutil_socket_t peer;
+    char text[6] = "";
+    struct bufferevent *bev = make(base, &peer);
+    struct evbuffer *buffer = evbuffer_new();
+
+    if (!buffer)
+        errx(1, "cannot make a buffer");
+    printf("bufferevent_read copies, bufferevent_read_buffer moves:\n");
+    peer_sends(base, peer, "hello, world");
+    printf("  read: %zu bytes, \"%s\"\n",
+        bufferevent_read(bev, text, sizeof(text) - 1), text);
+    if (bufferevent_read_buffer(bev, buffer) < 0)
+        errx(1, "cannot read");
+    printf("  read_buffer: %zu bytes, input %zu\n", evbuffer_get_length(buffer),
+        input_length(bev));
+    if (bufferevent_write(bev, text, 5) < 0 ||
+        bufferevent_write_buffer(bev, buffer) < 0)
+        errx(1, "cannot write");
+    printf("  write and write_buffer: output %zu bytes, buffer %zu\n",
+        output_length(bev), evbuffer_get_length(buffer));
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    evbuffer_free(buffer);
+    bufferevent_free(bev);
+    close(peer);
+}
+
+static void show_timeout(struct event_base *base)
+{
+    evutil_socket_t peer;
+    struct bufferevent *bev = make(base, &peer);
+
+    printf("bufferevent_set_timeouts, 0.1 s without a byte to read:\n");
+    bufferevent_set_timeouts(bev, &TIMEOUT, NULL);
+    event_base_dispatch(base);
+    printf("  EV_READ is now %s\n",
+        bufferevent_get_enabled(bev) & EV_READ ? "enabled" : "disabled");
+    bufferevent_free(bev);
+    close(peer);
+}
+
+int main(int argc, char **argv)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        usage(0);
+    if (argc != 1)
+        usage(2);
+    signal(SIGPIPE, SIG_IGN); /* a peer that closed is an error, not our end */
+    struct event_base *base = event_base_new();
+    if (!base)
+        errx(1, "cannot make an event base");
+
+    show_read_low(base);
+    show_read_high(base);
+    show_disable(base);
+    show_write(base);
+    show_moves(base);
+    show_timeout(base);
+
+    event_base_free(base);
+    return 0;
+}

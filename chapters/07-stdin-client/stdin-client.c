@@ -1,0 +1,251 @@
+/* stdin-client.c -- sends standard input to a server and prints its replies.
+ *
+ * Build: cc -o stdin-client stdin-client.c -levent
+ * Run:   ./stdin-client ADDRESS PORT
+ * Try:   ./stdin-client 127.0.0.1 9995, type, end with Ctrl-D
+ */
+#include <ctype.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/util.h>
+
+/* Bytes that may wait for a slow server: standard input rests above HIGH and
+ * goes on below LOW. A reply line longer than HIGH is printed in parts. */
+enum { HIGH = 64 * 1024, LOW = 16 * 1024 };
+
+struct client {
+    struct event_base *base;
+    struct bufferevent *bev;   /* owns the socket */
+    struct event *input_event; /* standard input is readable */
+    int connected;
+    int ended; /* standard input has */
+    int error; /* why the connection failed, an errno value, or 0 */
+};
+
+static void usage(int status)
+{
+    fprintf(status ? stderr : stdout, "usage: stdin-client ADDRESS PORT\n");
+    exit(status);
+}
+
+/* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
+ * would not say: getaddrinfo(3) takes 70000 for 4464. */
+static int parse_port(const char *text)
+{
+    char *end;
+    long port = strtol(text, &end, 10);
+
+    if (!isdigit((unsigned char)text[0]) || *end != '\0' || port > 65535)
+        return -1;
+    return (int)port;
+}
+
+/* The addresses of HOST and PORT for a stream socket, to be freed with
+ * evutil_freeaddrinfo. A name that has none ends the program. */
+static struct evutil_addrinfo *resolve(const char *host, const char *port)
+{
+    struct evutil_addrinfo *list;
+    struct evutil_addrinfo hints = {
+        .ai_family = AF_UNSPEC,
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = EVUTIL_AI_NUMERICSERV,
+    };
+    int error = evutil_getaddrinfo(host, port, &hints, &list);
+
+    if (error)
+        errx(1, "cannot resolve %s: %s", host, evutil_gai_strerror(error));
+    return list;
+}
+
+/* Make EVENT pending; what cannot be watched ends the program. */
+static void add_event(struct event *event)
+{
+    if (!event || event_add(event, NULL) < 0)
+        errx(1, "cannot add an event");
+}
+
+/* Tell the server that no more will come, but go on reading its replies. */
+static void half_close(struct client *client)
+{
+    if (shutdown(bufferevent_getfd(client->bev), SHUT_WR) != 0)
+        warn("cannot half-close the connection");
+}
+
+/* No more input: once the last of it is in the kernel, the server may know. */
+static void input_end(struct client *client)
+{
+    client->ended = 1;
+    event_del(client->input_event);
+    if (evbuffer_get_length(bufferevent_get_output(client->bev)) == 0)
+        half_close(client);
+}
+
+/* Standard input goes to the output buffer. It is left blocking, since it may
+ * be shared with the shell: one read for each callback cannot block. */
+static void stdin_cb(evutil_socket_t fd, short what, void *arg)
+{
+    char chunk[16384];
+    struct client *client = arg;
+    ssize_t length = read(fd, chunk, sizeof(chunk));
+
+    if (length > 0) {
+        if (bufferevent_write(client->bev, chunk, (size_t)length) < 0)
+            errx(1, "cannot queue the input");
+        if (evbuffer_get_length(bufferevent_get_output(client->bev)) > HIGH)
+            event_del(client->input_event);
+    } else if (length == 0) {
+        input_end(client);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        err(1, "cannot read standard input");
+    }
+}
+
+static void print_reply(const void *bytes, size_t length)
+{
+    fputs("recv ", stdout);
+    fwrite(bytes, 1, length, stdout);
+    fputs(" from server\n", stdout);
+    if (ferror(stdout))
+        err(1, "cannot write standard output");
+}
+
+/* Print the complete lines of INPUT, and with REST what follows them too. The
+ * bytes are no string: a NUL among them is printed like any other. */
+static void print_lines(struct evbuffer *input, int rest)
+{
+    size_t length;
+    char *line;
+
+    while ((line = evbuffer_readln(input, &length, EVBUFFER_EOL_LF))) {
+        print_reply(line, length);
+        free(line);
+    }
+    length = evbuffer_get_length(input);
+    if (length > HIGH || (rest && length > 0)) {
+        print_reply(evbuffer_pullup(input, -1), length);
+        evbuffer_drain(input, length);
+    }
+}
+
+static void read_cb(struct bufferevent *bev, void *arg)
+{
+    print_lines(bufferevent_get_input(bev), 0);
+}
+
+/* The output has drained to LOW or below: there is room for more input, or
+ * the last of it has gone. */
+static void write_cb(struct bufferevent *bev, void *arg)
+{
+    struct client *client = arg;
+
+    if (!client->ended)
+        add_event(client->input_event);
+    else if (evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+        half_close(client);
+}
+
+static void event_cb(struct bufferevent *bev, short what, void *arg)
+{
+    int error = EVUTIL_SOCKET_ERROR(); /* before a call can change it */
+    struct client *client = arg;
+
+    if (what & BEV_EVENT_CONNECTED) {
+        client->connected = 1;
+        printf("the client has connected to server\n");
+        add_event(client->input_event);
+        return;
+    }
+    print_lines(bufferevent_get_input(bev), 1);
+    if (what & BEV_EVENT_EOF)
+        printf("connection closed\n");
+    else
+        client->error = error;
+    event_base_loopbreak(client->base);
+}
+
+/* Connect to ADDRESS and, if that succeeds, serve until the connection ends. */
+static void client_run(
+    struct client *client, const struct evutil_addrinfo *address)
+{
+    client->error = 0;
+    client->bev =
+        bufferevent_socket_new(client->base, -1, BEV_OPT_CLOSE_ON_FREE);
+    if (!client->bev)
+        errx(1, "cannot make a bufferevent");
+    bufferevent_setcb(client->bev, read_cb, write_cb, event_cb, client);
+    bufferevent_setwatermark(client->bev, EV_WRITE, LOW, 0);
+    if (bufferevent_enable(client->bev, EV_READ) < 0)
+        errx(1, "cannot watch the connection");
+    if (bufferevent_socket_connect(
+            client->bev, address->ai_addr, (int)address->ai_addrlen) < 0)
+        client->error = EVUTIL_SOCKET_ERROR();
+    else if (event_base_dispatch(client->base) < 0)
+        errx(1, "the event loop failed");
+    event_del(client->input_event);
+    bufferevent_free(client->bev);
+}
+
+/* A base that can watch files too: epoll refuses a regular file or /dev/null
+ * as standard input, poll and select take them. */
+static struct event_base *base_for_files(void)
+{
+    struct event_config *config = event_config_new();
+
+    if (!config || event_config_require_features(config, EV_FEATURE_FDS) < 0)
+        errx(1, "cannot configure the event base");
+    struct event_base *base = event_base_new_with_config(config);
+    if (!base)
+        errx(1, "cannot make an event base that watches files");
+    event_config_free(config);
+    return base;
+}
+
+int main(int argc, char **argv)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        usage(0);
+    if (argc != 3 || parse_port(argv[2]) < 1)
+        usage(2);
+    signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of write, no death */
+    if (fcntl(STDIN_FILENO, F_GETFD) < 0)
+        err(1, "cannot read standard input");
+
+    //> prepare
+    struct evutil_addrinfo *addresses = resolve(argv[1], argv[2]);
+    struct client client = {.base = base_for_files()};
+    client.input_event = event_new(
+        client.base, STDIN_FILENO, EV_READ | EV_PERSIST, stdin_cb, &client);
+    if (!client.input_event)
+        errx(1, "cannot watch standard input");
+
+    //> connect
+    struct evutil_addrinfo *address = addresses;
+    for (; address && !client.connected; address = address->ai_next)
+        client_run(&client, address);
+
+    //> clean-up
+    event_free(client.input_event);
+    event_base_free(client.base);
+    evutil_freeaddrinfo(addresses);
+    if (client.error) {
+        warnx("%s %s port %s: %s",
+            client.connected ? "lost the connection to" : "cannot connect to",
+            argv[1], argv[2], evutil_socket_error_to_string(client.error));
+        return 1;
+    }
+    printf("finished\n");
+    return 0;
+}

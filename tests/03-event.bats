@@ -1,0 +1,342 @@
+setup() {
+  load lib/course
+}
+
+teardown() {
+  course_teardown
+}
+
+# The states of one scene of event-states, a line each.
+states() { # TITLE
+  course event-states | awk -v title="$1" '
+    /^[^ ]/ { inside = $0 == title ":" }
+    inside && /^ / { sub(/^ +/, ""); sub(/  +/, ": "); print }'
+}
+
+@test "a timeout goes from non-pending to pending, active, and back" {
+  run -0 states "a timeout"
+  assert_output "event_new: non-pending
+event_add: pending
+it has happened: pending
+the loop has seen it: active
+in its callback: non-pending
+after its callback: non-pending"
+}
+
+@test "an event with EV_PERSIST stays pending after its callback (T11)" {
+  run -0 states "a pipe, EV_READ | EV_PERSIST"
+  assert_output "event_new: non-pending
+event_add: pending
+it has happened: pending
+the loop has seen it: pending and active
+in its callback: pending
+after its callback: pending
+event_del: non-pending"
+}
+
+@test "a signal event goes through the same states" {
+  run -0 states "a signal, EV_SIGNAL | EV_PERSIST"
+  assert_output --partial "it has happened: pending
+the loop has seen it: pending and active
+in its callback: pending
+after its callback: pending"
+}
+
+@test "event_active makes an event active without event_add, event_del undoes it" {
+  run -0 states "made active by hand"
+  assert_line --index 1 "event_active: active"
+  assert_line --index 2 "in its callback: non-pending"
+  run -0 states "made active by hand, then deleted"
+  assert_line --index 1 "event_active: pending and active"
+  assert_line --index 2 "event_del: non-pending"
+  refute_line --partial "in its callback"
+}
+
+# A client that stays open on descriptor FD; it talks through bash alone.
+open_client() { # FD
+  eval "exec $1<>/dev/tcp/127.0.0.1/$PORT"
+}
+
+close_client() { # FD
+  eval "exec $1>&-"
+}
+
+# One line there and back over an open client.
+assert_talks() { # FD
+  local reply
+  echo "hello $1" >&"$1"
+  read -r -t "$LIMIT" -u "$1" reply || fail "client $1 is not answered"
+  assert_equal "$reply" "hello $1"
+}
+
+@test "echo-server gives back messages of every size, byte for byte" {
+  start echo-server
+  for size in 1 255 256 257 1000 4096 65536 65537 1048576 67108864; do
+    make_bytes "$BATS_TEST_TMPDIR/message" "$size"
+    ask "$BATS_TEST_TMPDIR/message" >"$BATS_TEST_TMPDIR/answer"
+    cmp "$BATS_TEST_TMPDIR/message" "$BATS_TEST_TMPDIR/answer"
+  done
+}
+
+@test "echo-server gives back all 256 byte values, NUL among them" {
+  start echo-server
+  for value in {0..255}; do
+    # shellcheck disable=SC2059 # the format is the byte
+    printf "\\x$(printf %x "$value")"
+  done >"$BATS_TEST_TMPDIR/message"
+  ask "$BATS_TEST_TMPDIR/message" >"$BATS_TEST_TMPDIR/answer"
+  cmp "$BATS_TEST_TMPDIR/message" "$BATS_TEST_TMPDIR/answer"
+}
+
+@test "echo-server answers a message that comes one byte at a time" {
+  start echo-server
+  open_client 5
+  for letter in h e l l o; do
+    printf %s "$letter" >&5
+    read -r -t "$LIMIT" -N 1 -u 5 reply
+    assert_equal "$reply" "$letter"
+  done
+}
+
+@test "echo-server serves 200 clients at once" {
+  start echo-server
+  for client in {1..200}; do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+    clients[client]=$fd
+  done
+  for fd in "${clients[@]}"; do
+    assert_talks "$fd"
+  done
+}
+
+@test "echo-server goes on with one client when another has closed (E1)" {
+  start echo-server
+  open_client 5
+  open_client 6
+  assert_talks 5
+  assert_talks 6
+  close_client 5
+  wait_for_line "^client closed$"
+  assert_talks 6
+  close_client 6
+  wait_for_line "^client closed$" 2
+}
+
+@test "echo-server hears a client that got a closed one's descriptor (E2)" {
+  start echo-server
+  for _ in 1 2 3; do
+    open_client 5
+    assert_talks 5
+    close_client 5
+    open_client 5
+    assert_talks 5
+    close_client 5
+  done
+}
+
+@test "echo-server hears the next client when the second of two closed first (E3)" {
+  start echo-server
+  open_client 5
+  open_client 6
+  assert_talks 5
+  assert_talks 6
+  close_client 6
+  wait_for_line "^client closed$"
+  open_client 7
+  assert_talks 7
+  assert_talks 5
+}
+
+@test "echo-server serves a second wave of 50 clients like the first (E4)" {
+  start echo-server
+  for _ in 1 2; do
+    for client in {1..50}; do
+      exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+      clients[client]=$fd
+    done
+    for fd in "${clients[@]}"; do
+      assert_talks "$fd"
+    done
+    for fd in "${clients[@]}"; do
+      close_client "$fd"
+    done
+  done
+  wait_for_line "^client closed$" 100
+}
+
+@test "echo-server on poll is idle after one of two clients has closed (E5)" {
+  EVENT_NOEPOLL=1 start echo-server
+  open_client 5
+  open_client 6
+  assert_talks 5
+  assert_talks 6
+  close_client 5
+  wait_for_line "^client closed$"
+  assert_idle "$PID"
+  assert_talks 6
+}
+
+@test "echo-server on select lives on after one of two clients has closed (E6)" {
+  EVENT_NOEPOLL=1 EVENT_NOPOLL=1 start echo-server
+  open_client 5
+  open_client 6
+  assert_talks 5
+  assert_talks 6
+  close_client 5
+  wait_for_line "^client closed$"
+  assert_talks 6
+  is_running "$PID"
+}
+
+@test "echo-server frees its events before the base (E7)" {
+  start echo-server
+  open_client 5
+  assert_talks 5
+  kill -INT "$PID"
+  assert_exit 0
+}
+
+@test "echo-server ends well when no client ever came (E8)" {
+  start echo-server
+  kill -INT "$PID"
+  assert_exit 0
+}
+
+@test "echo-server leaves its loop and cleans up at SIGINT and at SIGTERM (E9)" {
+  for signal in INT TERM; do
+    start echo-server
+    kill "-$signal" "$PID"
+    assert_exit 0
+  done
+}
+
+@test "echo-server survives clients that send and close without reading (E10)" {
+  start echo-server
+  for _ in {1..20}; do
+    send_and_vanish
+  done
+  open_client 5
+  assert_talks 5
+}
+
+@test "echo-server does not start on a port that is in use (E11)" {
+  start echo-server
+  run -1 course echo-server 127.0.0.1 "$PORT"
+  assert_output "echo-server: cannot listen on 127.0.0.1 port $PORT: Address already in use"
+}
+
+@test "echo-server starts again at once on the port it has just left (E12)" {
+  start echo-server
+  open_client 5
+  assert_talks 5
+  kill -TERM "$PID"
+  assert_exit 0
+  close_client 5
+  start echo-server 127.0.0.1 "$PORT"
+  open_client 5
+  assert_talks 5
+}
+
+@test "echo-server answers others while one client does not read (E13)" {
+  start echo-server
+  open_client 5
+  head -c 32M /dev/zero >&5 &
+  settle "$PID"
+  open_client 6
+  assert_talks 6
+  kill $!
+}
+
+@test "echo-server keeps its memory when a client does not read, and then sends it all" {
+  start echo-server
+  make_bytes "$BATS_TEST_TMPDIR/message" $((32 << 20))
+  before=$(memory_of "$PID")
+  mkfifo "$BATS_TEST_TMPDIR/answer"
+  ask "$BATS_TEST_TMPDIR/message" >"$BATS_TEST_TMPDIR/answer" 3>&- &
+  exec 5<"$BATS_TEST_TMPDIR/answer"
+  settle "$PID"
+  after=$(memory_of "$PID")
+  ((after - before < 1024)) || fail "memory grew by $((after - before)) kB"
+  cmp - "$BATS_TEST_TMPDIR/message" <&5
+}
+
+@test "echo-server rests when descriptors run out, and recovers (E14)" {
+  FDS=20 start echo-server
+  for client in {1..30}; do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+    clients[client]=$fd
+  done
+  wait_for_line "cannot accept, trying again in a second: Too many open files"
+  assert_idle "$PID"
+  (($(count_lines "cannot accept") <= 2)) || fail "$(count_lines "cannot accept") warnings"
+  for client in {1..20}; do
+    close_client "${clients[client]}"
+  done
+  assert_talks "${clients[30]}"
+}
+
+@test "echo-server keeps no memory of clients that have gone (E15)" {
+  find_leaks_in echo-server
+  start echo-server
+  for _ in {1..20}; do
+    open_client 5
+    assert_talks 5
+    close_client 5
+  done
+  wait_for_line "^client closed$" 20
+  kill -TERM "$PID"
+  assert_exit 0
+}
+
+@test "echo-server fails with a reason when no back end is left (E16)" {
+  EVENT_NOEPOLL=1 EVENT_NOPOLL=1 EVENT_NOSELECT=1 run -1 course echo-server 127.0.0.1 0
+  assert_line "echo-server: cannot make an event base"
+}
+
+@test "echo-server's lines are written when they happen (E18)" {
+  start echo-server
+  ask <<<hello
+  wait_for_line "^client closed$"
+  kill -KILL "$PID"
+  assert_exit 137
+  has_lines 1 "^client closed$"
+}
+
+@test "echo-server frees its open connections at the end" {
+  find_leaks_in echo-server
+  start echo-server
+  open_client 5
+  open_client 6
+  assert_talks 5
+  assert_talks 6
+  kill -TERM "$PID"
+  assert_exit 0
+}
+
+@test "echo-server listens on IPv6 too" {
+  start echo-server ::1
+  run -0 nc -N ::1 "$PORT" <<<hello
+  assert_output hello
+}
+
+@test "echo-server resolves names" {
+  run -1 course echo-server no-such-host.invalid 0
+  assert_output --regexp "^echo-server: cannot resolve no-such-host.invalid: "
+}
+
+@test "echo-server refuses ports that are no whole number from 0 to 65535" {
+  for port in 65536 70000 -1 80x x '' 4294967297 99999999999999999999; do
+    run -2 course echo-server 127.0.0.1 "$port"
+    assert_output --partial "usage: echo-server"
+  done
+}
+
+@test "echo-server says why it may not use a privileged port" {
+  ((EUID != 0)) || drop=(setpriv --reuid 65534 --clear-groups)
+  (($(sysctl -n net.ipv4.ip_unprivileged_port_start 2>/dev/null || echo 1024) > 7)) ||
+    skip "ports below 1024 are free for all here"
+  cp "$(program echo-server)" "$BATS_TEST_TMPDIR/echo-server"
+  chmod 711 "$BATS_RUN_TMPDIR" "${BATS_TEST_TMPDIR%/*}" "${BATS_TEST_TMPDIR%/*/*}" "$BATS_TEST_TMPDIR"
+  run -1 "${drop[@]}" "$BATS_TEST_TMPDIR/echo-server" 127.0.0.1 7
+  assert_output "echo-server: cannot listen on 127.0.0.1 port 7: Permission denied"
+}

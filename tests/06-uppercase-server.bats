@@ -1,0 +1,291 @@
+setup() {
+  load lib/course
+}
+
+teardown() {
+  course_teardown
+}
+
+open_client() { # FD
+  eval "exec $1<>/dev/tcp/127.0.0.1/$PORT"
+}
+
+close_client() { # FD
+  eval "exec $1>&-"
+}
+
+assert_talks() { # FD
+  local reply
+  echo "hello $1" >&"$1"
+  read -r -t "$LIMIT" -u "$1" reply || fail "client $1 is not answered"
+  assert_equal "$reply" "HELLO $1"
+}
+
+# Send SIZE bytes, half-close, and compare the answer byte for byte.
+assert_answers() { # SIZE
+  make_bytes "$BATS_TEST_TMPDIR/message" "$1"
+  upper <"$BATS_TEST_TMPDIR/message" >"$BATS_TEST_TMPDIR/expected"
+  ask "$BATS_TEST_TMPDIR/message" >"$BATS_TEST_TMPDIR/answer"
+  cmp "$BATS_TEST_TMPDIR/answer" "$BATS_TEST_TMPDIR/expected"
+}
+
+@test "uppercase-server answers a message of 1000 bytes whole (U1)" {
+  start uppercase-server
+  open_client 5
+  message=$(printf 'x%.0s' {1..1000})
+  printf %s "$message" >&5
+  read -r -t "$LIMIT" -N 1000 -u 5 reply
+  assert_equal "$reply" "${message^^}"
+}
+
+@test "uppercase-server answers messages of every size, byte for byte" {
+  start uppercase-server
+  for size in 1 255 256 257 1000 4096 4097 65536 1048576 67108864; do
+    assert_answers "$size"
+  done
+}
+
+@test "uppercase-server answers later messages in step (U2)" {
+  start uppercase-server
+  open_client 5
+  for message in "$(printf 'x%.0s' {1..1000})" end "$(printf 'y%.0s' {1..5000})" last; do
+    echo "$message" >&5
+    read -r -t "$LIMIT" -u 5 reply
+    assert_equal "$reply" "${message^^}"
+  done
+}
+
+@test "uppercase-server answers all that came before the end of input (U3)" {
+  start uppercase-server
+  for _ in {1..50}; do
+    run -0 ask <<<"$(printf 'x%.0s' {1..1000})"
+    assert_equal "${#output}" 1000
+  done
+}
+
+@test "uppercase-server sends the whole answer to a half-closed, slow reader (U4)" {
+  start uppercase-server
+  make_bytes "$BATS_TEST_TMPDIR/message" $((5 << 20))
+  mkfifo "$BATS_TEST_TMPDIR/answer"
+  ask "$BATS_TEST_TMPDIR/message" >"$BATS_TEST_TMPDIR/answer" 3>&- &
+  exec 5<"$BATS_TEST_TMPDIR/answer"
+  settle "$PID"
+  cmp - <(upper <"$BATS_TEST_TMPDIR/message") <&5
+}
+
+@test "uppercase-server keeps its memory when a client never reads 200 MiB (U5)" {
+  start uppercase-server
+  before=$(memory_of "$PID")
+  open_client 5
+  head -c 200M /dev/zero >&5 3>&- &
+  settle "$PID"
+  after=$(memory_of "$PID")
+  kill $! 2>/dev/null || fail "all 200 MiB were taken"
+  ((after - before < 2048)) || fail "memory grew by $((after - before)) kB"
+}
+
+@test "uppercase-server gives every byte of 32 MiB to a client that reads late, and says so" {
+  start uppercase-server
+  make_bytes "$BATS_TEST_TMPDIR/message" $((32 << 20))
+  mkfifo "$BATS_TEST_TMPDIR/answer"
+  ask "$BATS_TEST_TMPDIR/message" >"$BATS_TEST_TMPDIR/answer" 3>&- &
+  exec 5<"$BATS_TEST_TMPDIR/answer"
+  settle "$PID"
+  cmp - <(upper <"$BATS_TEST_TMPDIR/message") <&5
+  wait_for_line "^flushed answer$"
+  wait_for_line "^Connection closed\.$"
+}
+
+@test "uppercase-server answers others while one client does not read" {
+  start uppercase-server
+  open_client 5
+  head -c 32M /dev/zero >&5 3>&- &
+  settle "$PID"
+  open_client 6
+  assert_talks 6
+  kill $!
+}
+
+@test "uppercase-server survives clients that send and close without reading (U6)" {
+  start uppercase-server
+  for _ in {1..20}; do
+    send_and_vanish
+  done
+  open_client 5
+  assert_talks 5
+}
+
+@test "uppercase-server frees the connections that are open at the end (U7)" {
+  find_leaks_in uppercase-server
+  start uppercase-server
+  for fd in 5 6 7; do
+    open_client "$fd"
+    assert_talks "$fd"
+  done
+  kill -INT "$PID"
+  wait_for_line "exiting cleanly"
+  kill -INT "$PID"
+  assert_exit 0
+}
+
+@test "uppercase-server rests when descriptors run out, and recovers (U8)" {
+  FDS=20 start uppercase-server
+  for client in {1..30}; do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+    clients[client]=$fd
+  done
+  wait_for_line "cannot accept, trying again in a second: Too many open files"
+  assert_idle "$PID"
+  (($(count_lines "cannot accept") <= 2)) || fail "$(count_lines "cannot accept") warnings"
+  for client in {1..20}; do
+    close_client "${clients[client]}"
+  done
+  assert_talks "${clients[30]}"
+}
+
+@test "uppercase-server names the error of the connection, whatever else fails (U9)" {
+  mkfifo "$BATS_TEST_TMPDIR/out"
+  path=$(program uppercase-server)
+  "${UNDER_COMMAND[@]}" "$path" 127.0.0.1 0 >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err.log" 3>&- &
+  PID=$! LOG=$BATS_TEST_TMPDIR/err.log
+  STARTED[$PID]=$LOG
+  # Standard output is gone after the first line: writing to it now is EPIPE.
+  read -r -t "$LIMIT" _ _ _ _ PORT <"$BATS_TEST_TMPDIR/out"
+  open_client 5
+  echo "an answer that stays unread" >&5
+  read -r -t "$LIMIT" -N 1 -u 5 _
+  close_client 5
+  wait_for_line "got an error on the connection: Connection reset by peer$"
+}
+
+@test "uppercase-server changes ASCII letters alone, and no byte of UTF-8 (U10)" {
+  start uppercase-server
+  run -0 ask <<<"äöü 中文 straße"
+  assert_output "äöü 中文 STRAßE"
+  for value in {0..255}; do
+    # shellcheck disable=SC2059 # the format is the byte
+    printf "\\x$(printf %x "$value")"
+  done >"$BATS_TEST_TMPDIR/message"
+  ask "$BATS_TEST_TMPDIR/message" | cmp - <(upper <"$BATS_TEST_TMPDIR/message")
+}
+
+@test "uppercase-server says nothing is flushed where nothing was written (U11)" {
+  start uppercase-server
+  open_client 5
+  close_client 5
+  wait_for_line "^Connection closed\.$"
+  assert_equal "$(count_lines "flushed")" 0
+}
+
+@test "uppercase-server takes SIGTERM like SIGINT (U12)" {
+  for signal in INT TERM; do
+    start uppercase-server
+    kill "-$signal" "$PID"
+    wait_for_line "^Caught an interrupt signal; exiting cleanly in two seconds\.$"
+    kill "-$signal" "$PID"
+    assert_exit 0
+    has_lines 1 "^done$"
+  done
+}
+
+@test "uppercase-server accepts nobody after SIGINT, and says so once (U13)" {
+  start uppercase-server
+  open_client 5
+  assert_talks 5
+  kill -INT "$PID"
+  wait_for_line "^Caught an interrupt signal"
+  run -1 nc -z 127.0.0.1 "$PORT"
+  assert_talks 5
+  kill -INT "$PID"
+  assert_exit 0
+  assert_equal "$(count_lines "^Caught an interrupt signal")" 1
+}
+
+@test "uppercase-server leaves two seconds after SIGINT" {
+  start uppercase-server
+  open_client 5
+  begin=$(date +%s%N)
+  kill -INT "$PID"
+  assert_exit 0
+  took=$((($(date +%s%N) - begin) / 1000000))
+  ((took >= 1950)) || fail "it took $took ms"
+}
+
+@test "uppercase-server leaks nothing when it cannot start (U15)" {
+  find_leaks_in uppercase-server
+  start uppercase-server
+  run -1 course uppercase-server 127.0.0.1 "$PORT"
+  assert_output "uppercase-server: cannot listen on 127.0.0.1 port $PORT: Address already in use"
+}
+
+@test "uppercase-server listens on loopback alone unless told otherwise, and on IPv6 (U16)" {
+  start uppercase-server ::1
+  run -0 nc -N ::1 "$PORT" <<<hello
+  assert_output HELLO
+  LOG=$BATS_TEST_TMPDIR/alone.log
+  : >"$LOG"
+  # A loopback of its own, where the default port is free.
+  bwrap --dev-bind / / --unshare-net --die-with-parent "${UNDER_COMMAND[@]}" \
+    "$(program uppercase-server)" >"$LOG" 2>&1 3>&- &
+  PID=$!
+  OTHERS+=("$PID")
+  wait_for_line "^listening on 127\.0\.0\.1 port 9995$"
+}
+
+@test "uppercase-server drops a client that is idle for too long (U17)" {
+  build_own uppercase-server 's/(IDLE = )\{60, 0\}/\1{0, 200000}/'
+  start uppercase-server
+  open_client 5
+  assert_talks 5
+  wait_for_line "^uppercase-server: dropped a client that was idle$"
+  run -1 read -r -t "$LIMIT" -u 5 _
+}
+
+@test "uppercase-server answers 64 KiB messages without a 40 ms wait each" {
+  start uppercase-server
+  open_client 5
+  message=$(printf 'x%.0s' {1..65535})
+  begin=$(date +%s%N)
+  for _ in {1..20}; do
+    echo "$message" >&5
+    head -c 65536 <&5 >/dev/null
+  done
+  took=$((($(date +%s%N) - begin) / 1000000))
+  ((took < 20 * 40)) || fail "20 answers took $took ms"
+}
+
+@test "uppercase-server answers a message that comes one byte at a time" {
+  start uppercase-server
+  open_client 5
+  for letter in h e l l o; do
+    printf %s "$letter" >&5
+    read -r -t "$LIMIT" -N 1 -u 5 reply
+    assert_equal "$reply" "${letter^}"
+  done
+}
+
+@test "uppercase-server serves 200 clients at once, and a second wave of 200" {
+  start uppercase-server
+  for _ in 1 2; do
+    for client in {1..200}; do
+      exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+      clients[client]=$fd
+    done
+    for fd in "${clients[@]}"; do
+      assert_talks "$fd"
+    done
+    for fd in "${clients[@]}"; do
+      close_client "$fd"
+    done
+  done
+  wait_for_line "^Connection closed\.$" 400
+}
+
+@test "uppercase-server does not start on a wrong port or an unknown host" {
+  for port in 65536 -1 80x x ''; do
+    run -2 course uppercase-server 127.0.0.1 "$port"
+    assert_output --partial "usage: uppercase-server"
+  done
+  run -1 course uppercase-server no-such-host.invalid 0
+  assert_output --regexp "^uppercase-server: cannot resolve no-such-host.invalid: "
+}

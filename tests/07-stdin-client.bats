@@ -1,0 +1,226 @@
+setup() {
+  load lib/course
+}
+
+teardown() {
+  course_teardown
+}
+
+# The replies that the client printed, without its words around each line.
+replies() {
+  sed -n 's/^recv \(.*\) from server$/\1/p'
+}
+
+client() { # [ADDRESS]
+  course stdin-client "${1:-127.0.0.1}" "$PORT"
+}
+
+# Run a command on a machine that knows the name course.test.
+with_host() { # ADDRESS[,ADDRESS] COMMAND...
+  mkdir -p "$BATS_TEST_TMPDIR/etc"
+  printf '%s course.test\n' ${1/,/ } >"$BATS_TEST_TMPDIR/etc/hosts"
+  echo "multi on" >"$BATS_TEST_TMPDIR/etc/host.conf"
+  echo "hosts: files" >"$BATS_TEST_TMPDIR/etc/nsswitch.conf"
+  bwrap --dev-bind / / --bind "$BATS_TEST_TMPDIR/etc" /etc --die-with-parent \
+    timeout "$LIMIT" "${@:2}"
+}
+
+@test "stdin-client prints each reply and ends after the last" {
+  start uppercase-server
+  run -0 client <<<$'hello\nworld'
+  assert_output "the client has connected to server
+recv HELLO from server
+recv WORLD from server
+connection closed
+finished"
+}
+
+@test "stdin-client prints a reply of exactly 1024 bytes (C1)" {
+  find_leaks_in stdin-client
+  start uppercase-server
+  for size in 1023 1024 1025; do
+    make_bytes "$BATS_TEST_TMPDIR/message" "$size" text
+    run -0 client <"$BATS_TEST_TMPDIR/message"
+    assert_line "recv $(upper <"$BATS_TEST_TMPDIR/message") from server"
+  done
+}
+
+@test "stdin-client prints a reply of 3000 bytes whole (C2)" {
+  start uppercase-server
+  make_bytes "$BATS_TEST_TMPDIR/message" 3000 text
+  run -0 client <"$BATS_TEST_TMPDIR/message"
+  assert_line "recv $(upper <"$BATS_TEST_TMPDIR/message") from server"
+}
+
+@test "stdin-client half-closes at the end of input and ends, without a spin (C3)" {
+  start uppercase-server
+  LOG=$BATS_TEST_TMPDIR/client.log
+  client <<<hello >"$LOG" 2>&1
+  has_lines 1 "^recv HELLO from server$"
+  has_lines 1 "^finished$"
+}
+
+@test "stdin-client is idle while the server keeps the half-closed connection (C3)" {
+  start_silent_server
+  silent=$PID
+  spawn stdin-client 127.0.0.1 "$PORT"
+  wait_for_line "^the client has connected to server$"
+  assert_idle "$PID"
+  kill -KILL "$silent"
+  assert_exit 1
+}
+
+@test "stdin-client takes /dev/null and a regular file as standard input (C4)" {
+  start uppercase-server
+  run -0 client </dev/null
+  assert_output "the client has connected to server
+connection closed
+finished"
+  make_bytes "$BATS_TEST_TMPDIR/message" 100000 text
+  run -0 client <"$BATS_TEST_TMPDIR/message"
+  assert_equal "$(replies <<<"$output" | tr -d '\n')" \
+    "$(upper <"$BATS_TEST_TMPDIR/message")"
+}
+
+@test "stdin-client takes a terminal as standard input" {
+  start uppercase-server
+  path=$(program stdin-client)
+  { echo hello && wait_for_reply && printf '\4'; } |
+    timeout "$LIMIT" script -qefc "$path 127.0.0.1 $PORT" "$BATS_TEST_TMPDIR/typescript" >/dev/null
+  run -0 tr -d '\r' <"$BATS_TEST_TMPDIR/typescript"
+  assert_line "recv HELLO from server"
+  assert_line "finished"
+}
+
+# The end of a terminal's input is a key that must come after the reply.
+wait_for_reply() {
+  wait_for grep -q "recv HELLO" "$BATS_TEST_TMPDIR/typescript"
+}
+
+@test "stdin-client says so at once when there is no way to the address (C5)" {
+  path=$(program stdin-client)
+  run -1 bwrap --dev-bind / / --unshare-net --die-with-parent \
+    timeout "$LIMIT" "$path" 192.0.2.1 9 <<<hello
+  assert_output "stdin-client: cannot connect to 192.0.2.1 port 9: Network is unreachable"
+}
+
+@test "stdin-client resolves names and refuses what is no address (C6)" {
+  start uppercase-server
+  path=$(program stdin-client)
+  run -0 with_host 127.0.0.1 "$path" course.test "$PORT" <<<hello
+  assert_line "recv HELLO from server"
+  for host in no-such-host.invalid ''; do
+    run -1 course stdin-client "$host" "$PORT" <<<hello
+    assert_output --regexp "^stdin-client: cannot (resolve|connect to) $host"
+  done
+}
+
+@test "stdin-client tries the next address when the first does not answer" {
+  start uppercase-server
+  path=$(program stdin-client)
+  run -0 with_host ::1,127.0.0.1 "$path" course.test "$PORT" <<<hello
+  assert_line "recv HELLO from server"
+}
+
+@test "stdin-client talks IPv6" {
+  start uppercase-server ::1
+  run -0 client ::1 <<<hello
+  assert_line "recv HELLO from server"
+}
+
+@test "stdin-client refuses ports that are no whole number from 1 to 65535 (C7)" {
+  for port in 0 72536 http 80x -1 '' 99999999999999999999; do
+    run -2 course stdin-client 127.0.0.1 "$port"
+    assert_output "usage: stdin-client ADDRESS PORT"
+  done
+}
+
+@test "stdin-client exits 1 with the reason when the connection is refused (C8)" {
+  start uppercase-server
+  kill -TERM "$PID"
+  wait_for_line "exiting cleanly"
+  run -1 --separate-stderr client <<<hello
+  assert_output ""
+  assert_equal "$stderr" "stdin-client: cannot connect to 127.0.0.1 port $PORT: Connection refused"
+}
+
+@test "stdin-client exits 1 with the reason when the connection is lost" {
+  start_silent_server
+  silent=$PID
+  spawn stdin-client 127.0.0.1 "$PORT"
+  wait_for_line "^the client has connected to server$"
+  kill -KILL "$silent" # the kernel resets a connection that nobody has accepted
+  assert_exit 1
+  has_lines 1 "^stdin-client: lost the connection to 127.0.0.1 port $PORT: Connection reset by peer$"
+}
+
+@test "stdin-client frees all that it made (C10)" {
+  find_leaks_in stdin-client
+  start uppercase-server
+  run -0 client <<<hello
+  assert_line finished
+  run -1 course stdin-client 127.0.0.1 1 <<<hello
+  assert_output --partial "Connection refused"
+}
+
+@test "stdin-client prints a NUL byte like any other (C11)" {
+  start uppercase-server
+  printf 'a\0b\n' | client >"$BATS_TEST_TMPDIR/answer"
+  grep -aPq '^recv A\x00B from server$' "$BATS_TEST_TMPDIR/answer"
+}
+
+@test "stdin-client does not queue input that the server does not take (C12)" {
+  start_silent_server
+  silent=$PID
+  mkfifo "$BATS_TEST_TMPDIR/input"
+  path=$(program stdin-client)
+  "${UNDER_COMMAND[@]}" "$path" 127.0.0.1 "$PORT" <"$BATS_TEST_TMPDIR/input" \
+    >"$BATS_TEST_TMPDIR/client.log" 2>&1 3>&- &
+  PID=$! LOG=$BATS_TEST_TMPDIR/client.log
+  STARTED[$PID]=$LOG
+  exec 6>"$BATS_TEST_TMPDIR/input"
+  wait_for_line "has connected"
+  before=$(memory_of "$PID")
+  head -c 300M /dev/zero >&6 3>&- &
+  settle "$PID"
+  after=$(memory_of "$PID")
+  kill $! 2>/dev/null || fail "all 300 MiB were taken"
+  exec 6>&-
+  kill -KILL "$silent"
+  assert_exit 1
+  ((after - before < 2048)) || fail "memory grew by $((after - before)) kB"
+}
+
+@test "stdin-client loses no reply of 16 MiB in 64-byte lines" {
+  start uppercase-server
+  make_bytes "$BATS_TEST_TMPDIR/bytes" $((16 << 20)) text
+  fold -w 63 "$BATS_TEST_TMPDIR/bytes" >"$BATS_TEST_TMPDIR/message"
+  echo >>"$BATS_TEST_TMPDIR/message"
+  client <"$BATS_TEST_TMPDIR/message" | replies | cmp - <(upper <"$BATS_TEST_TMPDIR/message")
+}
+
+@test "stdin-client stops reading nothing but what was asked: EV_READ alone (C14)" {
+  start uppercase-server
+  run -0 strings_of_enable
+  assert_output "bufferevent_enable(client->bev, EV_READ)"
+}
+
+strings_of_enable() {
+  grep -oE 'bufferevent_enable\([^)]*\)' "$(source_of stdin-client)"
+}
+
+@test "stdin-client ends with a reason when standard output or input is gone" {
+  start uppercase-server
+  run -1 to_full_device <<<hello
+  assert_output "stdin-client: cannot write standard output: No space left on device"
+  run -1 from_closed_input
+  assert_output "stdin-client: cannot read standard input: Bad file descriptor"
+}
+
+to_full_device() {
+  client >/dev/full
+}
+
+from_closed_input() {
+  bash -c '"$0" 127.0.0.1 9 <&-' "$(program stdin-client)"
+}

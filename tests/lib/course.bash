@@ -1,0 +1,238 @@
+# course.bash -- what every test file loads: where things are, how a program is
+# started on a port of the kernel's choice, waited for, and ended.
+#
+# A test starts a server with `start NAME`, which sets PID, PORT and LOG, and
+# leaves the ending to teardown. The exit status counts: a server that crashes
+# or leaks (in the sanitizer build, or under valgrind) fails its test.
+
+bats_load_library bats-support
+bats_load_library bats-assert
+bats_require_minimum_version 1.5.0
+
+ROOT=$(cd "${BATS_TEST_DIRNAME%/tests*}" && pwd)
+BUILD=${BUILD:-build}
+[[ $BUILD == /* ]] || BUILD=$ROOT/$BUILD
+
+# Freed memory is overwritten, so that its use shows also without valgrind.
+export MALLOC_PERTURB_=165
+export ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=1:exitcode=99
+export UBSAN_OPTIONS=print_stacktrace=1
+
+LIMIT=${LIMIT:-20} # seconds that a test waits for something at the most
+UNDER_COMMAND=()
+if [[ ${UNDER-} == valgrind ]]; then
+  LIMIT=120
+  UNDER_COMMAND=(valgrind -q --error-exitcode=99 --leak-check=full
+    --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect
+    "--log-file=$BATS_TEST_TMPDIR/valgrind.%p.log")
+fi
+declare -A STARTED=() # the log of each program in the background, by its pid
+OTHERS=()             # pids of what else runs: clients, senders, other servers
+
+# Where the program is. One that a test has built for itself comes first, then
+# one with a defect put back (scripts/test-the-tests), then the course's.
+program() { # NAME
+  local folder
+  for folder in "$BATS_TEST_TMPDIR" ${BROKEN:+"$BROKEN"} "$BUILD"; do
+    [[ ! -x $folder/$1 ]] || { echo "$folder/$1" && return; }
+  done
+  fail "no program $1 in $BUILD: run make"
+}
+
+source_of() { # NAME
+  ls ${BROKEN:+"$BROKEN/$1.c"} "$ROOT"/chapters/*/"$1.c" 2>/dev/null | head -n 1
+}
+
+# Run a program to its end, as in `run course method-probe`.
+course() { # NAME [ARG...]
+  local path
+  path=$(program "$1")
+  timeout "$LIMIT" "${UNDER_COMMAND[@]}" "$path" "${@:2}"
+}
+
+# Build a private copy of a program with other compiler flags, or from a source
+# changed by a sed script; the script must change something.
+build_own() { # NAME SED-SCRIPT [FLAG...]
+  local from
+  from=$(source_of "$1")
+  sed -E "$2" "$from" >"$BATS_TEST_TMPDIR/$1.c"
+  [[ -z $2 ]] || ! cmp -s "$from" "$BATS_TEST_TMPDIR/$1.c" || fail "no change: $2"
+  # shellcheck disable=SC2046 # the flags are words
+  cc -std=gnu11 -g "${@:3}" -o "$BATS_TEST_TMPDIR/$1" "$BATS_TEST_TMPDIR/$1.c" \
+    $(pkg-config --cflags --libs libevent) \
+    $(sed -n 's/^ \* Build: .*\.c //p' "$BATS_TEST_TMPDIR/$1.c")
+}
+
+# See leaks also where the programs were built without the sanitizers.
+find_leaks_in() { # NAME
+  [[ ${UNDER-} || $BUILD == */asan ]] || build_own "$1" "" -fsanitize=address
+}
+
+# Start a program in the background, without waiting for it. FDS limits its
+# descriptors.
+spawn() { # NAME [ARG...]
+  local path
+  path=$(program "$1")
+  LOG=$BATS_TEST_TMPDIR/$1.${#STARTED[@]}.log
+  : >"$LOG"
+  (
+    [[ -z ${FDS-} ]] || ulimit -n "$FDS"
+    exec "${UNDER_COMMAND[@]}" "$path" "${@:2}"
+  ) >"$LOG" 2>&1 </dev/null 3>&- &
+  PID=$!
+  STARTED[$PID]=$LOG
+}
+
+# Start a server and learn its port from its ready line.
+start() { # NAME [ADDRESS [PORT]]
+  spawn "$1" "${2:-127.0.0.1}" "${3:-0}"
+  wait_for_line '^listening on .* port [0-9]+$'
+  PORT=$(sed -n 's/^listening on .* port //p' "$LOG" | head -n 1)
+}
+
+# Poll until the command succeeds.
+wait_for() { # COMMAND...
+  local end=$((SECONDS + LIMIT))
+  until "$@"; do
+    ((SECONDS < end)) || { fail "waited $LIMIT s in vain for: $*" || return; }
+    sleep 0.02
+  done
+}
+
+has_lines() { # COUNT REGEX
+  [[ $(grep -cE -- "$2" "$LOG") -ge $1 ]]
+}
+
+wait_for_line() { # REGEX [COUNT]
+  local end=$((SECONDS + LIMIT))
+  until has_lines "${2:-1}" "$1"; do
+    if ! is_running "$PID" && ! has_lines "${2:-1}" "$1"; then
+      fail "ended early, without the line: $1" || return
+    fi
+    ((SECONDS < end)) || { fail "waited $LIMIT s in vain for the line: $1" || return; }
+    sleep 0.02
+  done
+}
+
+count_lines() { # REGEX
+  grep -cE -- "$1" "$LOG" || [[ $? == 1 ]]
+}
+
+is_running() { # PID
+  [[ -d /proc/$1 && $(ps -o stat= -p "$1") != Z* ]]
+}
+
+has_ended() { # PID
+  ! is_running "$1"
+}
+
+# A client that sends 200,000 bytes and is gone before the first is answered:
+# the first answer brings a reset, and the next one is written into nothing.
+send_and_vanish() {
+  kill -STOP "$PID"
+  exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+  printf '%0200000d' 0 >&"$fd"
+  exec {fd}>&-
+  kill -CONT "$PID"
+}
+
+# A listening socket on PORT that nobody accepts from: the kernel completes the
+# handshake and takes a little, and no answer ever comes.
+start_silent_server() {
+  LOG=$BATS_TEST_TMPDIR/silent.log
+  : >"$LOG"
+  socat -dd TCP-LISTEN:0,bind=127.0.0.1 /dev/null 2>"$LOG" 3>&- &
+  PID=$!
+  OTHERS+=("$PID")
+  wait_for_line "listening on"
+  PORT=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' "$LOG")
+  kill -STOP "$PID"
+}
+
+# Wait for the end of a program that was started here, and for its status.
+assert_exit() { # STATUS [PID]
+  local pid=${2:-$PID} status=0
+  wait_for has_ended "$pid"
+  wait "$pid" || status=$?
+  unset "STARTED[$pid]"
+  assert_equal "exit status $status" "exit status $1"
+}
+
+# Resident memory in kB, processor time in clock ticks, open descriptors.
+memory_of() { # PID
+  awk '/^VmRSS/ { print $2 }' "/proc/$1/status"
+}
+
+ticks_of() { # PID
+  awk '{ print $14 + $15 }' "/proc/$1/stat"
+}
+
+descriptors_of() { # PID
+  local all=("/proc/$1/fd"/*)
+  echo "${#all[@]}"
+}
+
+# Wait until a process has used no processor time for a quarter of a second.
+settle() { # PID
+  local before='' now end=$((SECONDS + LIMIT))
+  until now=$(ticks_of "$1") && [[ $now == "$before" ]]; do
+    before=$now
+    ((SECONDS < end)) || { fail "process $1 does not come to rest" || return; }
+    sleep 0.25
+  done
+}
+
+# Assert that a process is at rest: under a tenth of half a second of work.
+assert_idle() { # PID
+  local before after
+  before=$(ticks_of "$1")
+  sleep 0.5
+  after=$(ticks_of "$1")
+  ((after - before <= 5)) || fail "busy: $((after - before)) ticks of 50"
+}
+
+# A file of pseudo-random bytes, the same each time; letters only with text.
+make_bytes() { # FILE SIZE [text]
+  openssl enc -aes-128-ctr -nosalt -K 00 -iv 00 -in /dev/zero 2>/dev/null |
+    if [[ ${3-} ]]; then LC_ALL=C tr -dc 'a-zA-Z '; else cat; fi |
+    head -c "$2" >"$1"
+}
+
+# What the uppercase server should make of standard input.
+upper() {
+  LC_ALL=C tr a-z A-Z
+}
+
+# Send a file (or standard input), half-close, print all that comes back.
+ask() { # [FILE]
+  timeout "$LIMIT" nc -N 127.0.0.1 "$PORT" <"${1:-/dev/stdin}"
+}
+
+# Ask for the end; a server that waits for its clients is asked again.
+is_leaving() { # PID
+  has_ended "$1" || grep -q 'exiting cleanly in two seconds' "${STARTED[$1]}"
+}
+
+course_teardown() {
+  local pid status log failed=
+  for pid in "${OTHERS[@]}"; do
+    has_ended "$pid" || kill -KILL "$pid"
+  done
+  for pid in "${!STARTED[@]}"; do
+    status=0
+    if is_running "$pid"; then
+      kill -TERM "$pid"
+      wait_for is_leaving "$pid" || kill -KILL "$pid"
+      has_ended "$pid" || kill -TERM "$pid"
+      wait_for has_ended "$pid" || kill -KILL "$pid"
+    fi
+    wait "$pid" || status=$?
+    ((status == 0)) || failed+="a program ended with status $status; "
+  done
+  if [[ $failed || ${BATS_TEST_COMPLETED-} != 1 ]]; then
+    for log in "$BATS_TEST_TMPDIR"/*.log; do
+      [[ ! -s $log ]] || { echo "--- ${log##*/}" && head -c 4000 "$log"; }
+    done
+  fi
+  [[ ! $failed ]] || fail "$failed"
+}
