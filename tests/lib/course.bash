@@ -126,12 +126,12 @@ has_ended() { # PID
   ! is_running "$1"
 }
 
-# A client that sends 200,000 bytes and is gone before the first is answered:
+# A client that sends 80,000 bytes and is gone before the first is answered:
 # the first answer brings a reset, and the next one is written into nothing.
 send_and_vanish() {
   kill -STOP "$PID"
   exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
-  printf '%0200000d' 0 >&"$fd"
+  printf '%080000d' 0 >&"$fd"
   exec {fd}>&-
   kill -CONT "$PID"
 }
