@@ -67,7 +67,7 @@ graph: 客户端提问
 [1]: https://libevent.org
 END
   printf '# Others\n\n## A, B!\n' >OTHER.md
-  printf '# 其他\n\n## “甲”（乙）\n' >OTHER.zh.md
+  printf '# 其他\n\n## 《“甲”》（乙）\n' >OTHER.zh.md
 }
 
 languages() { # [ARGUMENT]...
