@@ -43,9 +43,9 @@ $(BUILD)/%: %.c Makefile | ready
 
 # Not a file: what the build needs is looked for each time, since a missing
 # package is better told by name than by the compiler.
+MISSING = $(shell found=$$(scripts/setup --check build 2>&1) || echo "$$found")
 ready:
-	@found=$$(scripts/setup --check build) || \
-		{ echo "make: $$found" >&2; exit 1; }
+	@$(if $(MISSING),$(error $(MISSING)))
 
 # For each chapter NN: make NN, make demo-NN, make test-NN.
 define chapter

@@ -124,13 +124,15 @@ assert_talks() { # FD
 
 @test "echo-server hears a client that got a closed one's descriptor (E2)" {
   start echo-server
-  for _ in 1 2 3; do
+  open_client 5
+  open_client 6
+  assert_talks 5
+  assert_talks 6
+  for round in 1 2 3; do
+    close_client 5
+    wait_for_line "^client closed$" "$round"
     open_client 5
     assert_talks 5
-    close_client 5
-    open_client 5
-    assert_talks 5
-    close_client 5
   done
 }
 
@@ -142,9 +144,11 @@ assert_talks() { # FD
   assert_talks 6
   close_client 6
   wait_for_line "^client closed$"
+  assert_talks 5
+  close_client 5
+  wait_for_line "^client closed$" 2
   open_client 7
   assert_talks 7
-  assert_talks 5
 }
 
 @test "echo-server serves a second wave of 50 clients like the first (E4)" {
@@ -189,7 +193,8 @@ assert_talks() { # FD
 }
 
 @test "echo-server frees its events before the base (E7)" {
-  start echo-server
+  # MALLOC_PERTURB_ overwrites no freed block that goes into malloc's cache.
+  GLIBC_TUNABLES=glibc.malloc.tcache_count=0 start echo-server
   open_client 5
   assert_talks 5
   kill -INT "$PID"
@@ -232,7 +237,9 @@ assert_talks() { # FD
   kill -TERM "$PID"
   assert_exit 0
   close_client 5
-  start echo-server 127.0.0.1 "$PORT"
+  port=$PORT
+  start echo-server 127.0.0.1 "$port"
+  assert_equal "$PORT" "$port"
   open_client 5
   assert_talks 5
 }
@@ -240,11 +247,12 @@ assert_talks() { # FD
 @test "echo-server answers others while one client does not read (E13)" {
   start echo-server
   open_client 5
-  head -c 32M /dev/zero >&5 &
+  head -c 32M /dev/zero >&5 3>&- &
+  OTHERS+=("$!")
+  close_client 5
   settle "$PID"
   open_client 6
   assert_talks 6
-  kill $!
 }
 
 @test "echo-server keeps its memory when a client does not read, and then sends it all" {
@@ -262,13 +270,15 @@ assert_talks() { # FD
 
 @test "echo-server rests when descriptors run out, and recovers (E14)" {
   FDS=20 start echo-server
+  begin=$SECONDS
   for client in {1..30}; do
     exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
     clients[client]=$fd
   done
+  settle "$PID"
   wait_for_line "cannot accept, trying again in a second: Too many open files"
-  assert_idle "$PID"
-  (($(count_lines "cannot accept") <= 2)) || fail "$(count_lines "cannot accept") warnings"
+  warnings=$(count_lines "cannot accept")
+  ((warnings <= SECONDS - begin + 2)) || fail "$warnings warnings"
   for client in {1..20}; do
     close_client "${clients[client]}"
   done

@@ -1,5 +1,7 @@
 setup() {
   load lib/course
+  # What only a frame that main has left still points to is a leak as well.
+  ASAN_OPTIONS+=:detect_stack_use_after_return=1
 }
 
 teardown() {
@@ -182,13 +184,15 @@ wait_for_reply() {
   wait_for_line "has connected"
   before=$(memory_of "$PID")
   head -c 300M /dev/zero >&6 3>&- &
+  OTHERS+=($!)
   settle "$PID"
   after=$(memory_of "$PID")
-  kill $! 2>/dev/null || fail "all 300 MiB were taken"
+  ((after - before < 2048)) || fail "memory grew by $((after - before)) kB"
+  is_running $! || fail "all 300 MiB were taken"
+  kill $!
   exec 6>&-
   kill -KILL "$silent"
   assert_exit 1
-  ((after - before < 2048)) || fail "memory grew by $((after - before)) kB"
 }
 
 @test "stdin-client loses no reply of 16 MiB in 64-byte lines" {
@@ -197,16 +201,6 @@ wait_for_reply() {
   fold -w 63 "$BATS_TEST_TMPDIR/bytes" >"$BATS_TEST_TMPDIR/message"
   echo >>"$BATS_TEST_TMPDIR/message"
   client <"$BATS_TEST_TMPDIR/message" | replies | cmp - <(upper <"$BATS_TEST_TMPDIR/message")
-}
-
-@test "stdin-client stops reading nothing but what was asked: EV_READ alone (C14)" {
-  start uppercase-server
-  run -0 strings_of_enable
-  assert_output "bufferevent_enable(client->bev, EV_READ)"
-}
-
-strings_of_enable() {
-  grep -oE 'bufferevent_enable\([^)]*\)' "$(source_of stdin-client)"
 }
 
 @test "stdin-client ends with a reason when standard output or input is gone" {

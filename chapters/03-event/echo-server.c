@@ -26,7 +26,7 @@ static const struct timeval REST = {1, 0}; /* after accept has failed */
 struct server {
     struct event_base *base;
     struct event *accept_event;
-    LIST_HEAD(, conn) conns;
+    LIST_HEAD(conn_list, conn) conns;
 };
 
 struct conn {

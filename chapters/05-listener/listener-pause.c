@@ -30,7 +30,7 @@ struct server {
     struct evconnlistener *own;   /* by evconnlistener_new, on our own socket */
     int paused;                   /* both listeners are disabled */
     unsigned long clients;        /* greeted so far */
-    LIST_HEAD(, conn) conns;
+    LIST_HEAD(conn_list, conn) conns;
 };
 
 struct conn {

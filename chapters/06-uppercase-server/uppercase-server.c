@@ -33,7 +33,7 @@ enum { HIGH = 256 * 1024, LOW = 64 * 1024 };
 struct server {
     struct event_base *base;
     struct evconnlistener *listener; /* NULL once a signal has come */
-    LIST_HEAD(, conn) conns;
+    LIST_HEAD(conn_list, conn) conns;
 };
 
 struct conn {

@@ -36,7 +36,7 @@ struct server {
     unsigned long clients;           /* accepted so far */
     unsigned long open;              /* of these, still connected */
     unsigned long long bytes;        /* echoed so far */
-    LIST_HEAD(, conn) conns;
+    LIST_HEAD(conn_list, conn) conns;
 };
 
 struct conn {

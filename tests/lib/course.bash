@@ -23,7 +23,8 @@ UNDER_COMMAND=()
 if [[ ${UNDER-} == valgrind ]]; then
   LIMIT=120
   UNDER_COMMAND=(valgrind -q --error-exitcode=99 --leak-check=full
-    --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect
+    "--show-leak-kinds=definite,indirect"
+    "--errors-for-leak-kinds=definite,indirect"
     "--log-file=$BATS_TEST_TMPDIR/valgrind.%p.log")
 fi
 declare -A STARTED=() # the log of each program in the background, by its pid
@@ -40,7 +41,10 @@ program() { # NAME
 }
 
 source_of() { # NAME
-  ls ${BROKEN:+"$BROKEN/$1.c"} "$ROOT"/chapters/*/"$1.c" 2>/dev/null | head -n 1
+  local file
+  for file in ${BROKEN:+"$BROKEN/$1.c"} "$ROOT"/chapters/*/"$1.c"; do
+    [[ ! -f $file ]] || { echo "$file" && return; }
+  done
 }
 
 # Run a program to its end, as in `run course method-probe`.
@@ -69,14 +73,15 @@ find_leaks_in() { # NAME
 }
 
 # Start a program in the background, without waiting for it. FDS limits its
-# descriptors.
+# descriptors, and then its log to 20 MB: without descriptors, a program that
+# does not rest writes a warning each time it asks for one.
 spawn() { # NAME [ARG...]
   local path
   path=$(program "$1")
   LOG=$BATS_TEST_TMPDIR/$1.${#STARTED[@]}.log
   : >"$LOG"
   (
-    [[ -z ${FDS-} ]] || ulimit -n "$FDS"
+    [[ -z ${FDS-} ]] || { ulimit -n "$FDS" && ulimit -f 20480 && trap '' XFSZ; }
     exec "${UNDER_COMMAND[@]}" "$path" "${@:2}"
   ) >"$LOG" 2>&1 </dev/null 3>&- &
   PID=$!
@@ -200,7 +205,7 @@ make_bytes() { # FILE SIZE [text]
 
 # What the uppercase server should make of standard input.
 upper() {
-  LC_ALL=C tr a-z A-Z
+  LC_ALL=C tr '[:lower:]' '[:upper:]'
 }
 
 # Send a file (or standard input), half-close, print all that comes back.
