@@ -1,7 +1,5 @@
 setup() {
   load lib/course
-  # What only a frame that main has left still points to is a leak as well.
-  ASAN_OPTIONS+=:detect_stack_use_after_return=1
 }
 
 teardown() {
@@ -158,6 +156,8 @@ wait_for_reply() {
 
 @test "stdin-client frees all that it made (C10)" {
   find_leaks_in stdin-client
+  # What only a frame that has been left still points to is a leak as well.
+  ASAN_OPTIONS+=:detect_stack_use_after_return=1
   start uppercase-server
   run -0 client <<<hello
   assert_line finished

@@ -125,6 +125,91 @@ END
   nothing_left
 }
 
+@test "several expectations of a speaker must come in their order" {
+  make_demo order <<'END'
+run 'printf "one\ntwo\nthree\ntwo\n"'
+expect printf '^one$' '^two$' '^two$'
+expect printf '^three$' '^one$' '^two$'
+END
+  run -1 demo order
+  refute_line 'demo: order: expected from printf: ^three$'
+  assert_line 'demo: order: expected from printf: ^one$'
+  assert_line 'demo: order: expected from printf: ^two$'
+}
+
+@test "an expectation is not met by the command before" {
+  make_demo again <<'END'
+run echo first
+run echo second
+expect echo '^first$'
+END
+  run -1 demo again
+  assert_line 'demo: again:   second'
+  refute_line 'demo: again:   first'
+}
+
+@test "an expected regular expression that is none is named" {
+  make_demo bracket <<'END'
+run echo hello
+expect echo '('
+END
+  run -1 demo bracket
+  assert_line "demo: bracket: '(' is no regular expression"
+}
+
+@test "an exit status that was not expected fails the demo" {
+  make_demo status <<'END'
+client 'exit 3'
+expect_status 3
+client 'exit 4'
+expect_status 3
+END
+  run -1 demo status
+  assert_line 'demo: status: the command ended with status 4, not 3'
+}
+
+@test "a client's answer is not torn apart by the server's lines" {
+  cat >"$FIXTURE/build/talker" <<'END'
+#!/usr/bin/env bash
+echo "listening on 127.0.0.1 port 1"
+trap 'exit 0' TERM
+for ((i = 0; i < 2000; i++)); do
+  echo "tick"
+  sleep 0.01
+done
+END
+  chmod +x "$FIXTURE/build/talker"
+  make_demo talks <<'END'
+server talker
+expect server tick
+client 'echo one; sleep 0.2; echo two'
+expect server tick tick tick
+END
+  run -0 demo talks
+  assert_output --partial $'client | one\nclient | two\nserver | tick'
+}
+
+@test "a client that stays is heard after the server" {
+  # A client that says the same as the server, at the same time.
+  cat >"$FIXTURE/build/chorus" <<'END'
+#!/usr/bin/env bash
+echo "listening on 127.0.0.1 port 1"
+trap 'exit 0' TERM
+until [[ -e go ]]; do sleep 0.01; done
+echo "server here"
+while :; do sleep 0.01; done
+END
+  chmod +x "$FIXTURE/build/chorus"
+  make_demo stays <<'END'
+server chorus
+client_start 'until [[ -e go ]]; do sleep 0.01; done; echo "client here"'
+: >go
+expect client '^client here$'
+END
+  run -0 demo stays
+  assert_output --partial $'server | server here\nclient | client here'
+}
+
 @test "an interrupted demo leaves nothing running" {
   make_demo waits <<'END'
 server echo-server
@@ -238,6 +323,20 @@ END
   nothing_left
 }
 
+@test "a server that waits for its clients is asked a second time to end" {
+  cat >"$FIXTURE/build/patient" <<'END'
+#!/usr/bin/env bash
+trap 'if ((asked++)); then exit 0; fi' TERM
+echo "listening on 127.0.0.1 port 1"
+for ((i = 0; i < 2000; i++)); do sleep 0.01; done
+exit 9
+END
+  chmod +x "$FIXTURE/build/patient"
+  make_demo patient <<<'server patient'
+  run -0 demo patient
+  nothing_left
+}
+
 @test "a program that is not built is named" {
   make_demo absent <<<'server absent'
   run -1 demo
@@ -332,6 +431,16 @@ END
   run -0 demo third
   refute_line one
   assert_line three
+}
+
+@test "a chapter's programs come in the order in which its text names them" {
+  make_demo alpha <<<'say "this is alpha"'
+  make_demo beta <<<'say "this is beta"'
+  make_demo gamma <<<'say "this is gamma"'
+  printf 'First gamma,\nthen alpha.\n' >>"$FIXTURE/chapters/03-event/README.md"
+  run -0 demo
+  run -0 grep 'this is' <<<"$output"
+  assert_output $'this is gamma\nthis is alpha\nthis is beta'
 }
 
 @test "an unknown name exits 2 and lists what there is" {
