@@ -65,8 +65,11 @@ $(PROGRAMS:%=demo-%): demo-%: %
 demo: all ## run the programs and show both sides (SPEED=0: no pauses)
 	@scripts/demo all
 
-test: all ## run all tests
+test: all ## run the tests of the programs and of the text
 	@scripts/test
+
+test-tools: ## run the tests of the scripts
+	@scripts/test --tools
 
 asan: ## build all with the address and undefined-behaviour sanitizers
 	@$(MAKE) BUILD=$(BUILD)/asan CFLAGS='$(SANITIZE)' all
@@ -104,6 +107,6 @@ clean: ## remove build/
 	@echo "make: no target '$@'. Chapters: $(CHAPTERS). Programs:" \
 		"$(PROGRAMS). All targets: make help" >&2; exit 2
 
-.PHONY: all help ready demo test asan test-asan test-valgrind test-backends \
+.PHONY: all help ready demo test test-tools asan test-asan test-valgrind test-backends \
 	test-the-tests lint api-coverage install-libevent clean $(PROGRAMS) \
 	$(PROGRAMS:%=demo-%)

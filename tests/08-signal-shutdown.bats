@@ -27,7 +27,7 @@ milliseconds() {
     begin=$(milliseconds)
     kill "-$signal" "$PID"
     assert_exit 0
-    (($(milliseconds) - begin < (${UNDER:+4}1 * 1000) )) || fail "it waited"
+    (($(milliseconds) - begin < (${UNDER:+4}1 * 1000))) || fail "it waited"
     has_lines 1 "^Caught an interrupt signal; exiting at once\.$"
     has_lines 1 "^done$"
   done
@@ -55,7 +55,7 @@ milliseconds() {
   wait_for_line "^Caught"
   exec 5>&-
   assert_exit 0
-  (($(milliseconds) - begin < (${UNDER:+4}1900) )) || fail "it waited"
+  (($(milliseconds) - begin < (${UNDER:+4}1900))) || fail "it waited"
 }
 
 @test "signal-shutdown tells its clients that it is leaving" {
@@ -98,7 +98,7 @@ milliseconds() {
   wait_for_line "exiting cleanly in two seconds"
   kill -INT "$PID"
   assert_exit 0
-  (($(milliseconds) - begin < (${UNDER:+4}1900) )) || fail "it waited"
+  (($(milliseconds) - begin < (${UNDER:+4}1900))) || fail "it waited"
   has_lines 1 "exiting at once"
 }
 

@@ -23,3 +23,8 @@ setup() {
   run scripts/transcripts -j 4
   assert_success
 }
+
+@test "the table of libevent's functions is as the sources say, and shows no fewer" {
+  run scripts/api-coverage --check
+  assert_success
+}

@@ -67,8 +67,10 @@ build_own() { # NAME SED-SCRIPT [FLAG...]
     $(sed -n 's/^ \* Build: .*\.c //p' "$BATS_TEST_TMPDIR/$1.c")
 }
 
-# See leaks also where the programs were built without the sanitizers.
+# See leaks also where the programs were built without the sanitizers. Stale
+# pointers in a stack frame that was left are not to hide one.
 find_leaks_in() { # NAME
+  ASAN_OPTIONS+=:detect_stack_use_after_return=1
   [[ ${UNDER-} || $BUILD == */asan ]] || build_own "$1" "" -fsanitize=address
 }
 

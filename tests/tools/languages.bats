@@ -3,7 +3,7 @@
 # shellcheck disable=SC2016 # the backticks and $ are of sed and Markdown
 
 setup() {
-  load lib/course
+  load ../lib/course
   cd "$BATS_TEST_TMPDIR" || return
   mkdir ch
   cat >ch/README.md <<'END'

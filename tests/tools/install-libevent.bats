@@ -2,7 +2,7 @@
 # stub in place of libevent. Nothing here uses the network.
 
 setup() {
-  load lib/course
+  load ../lib/course
   # The log goes where the script is told, never into the repository.
   export BUILD=$BATS_TEST_TMPDIR/build
   prefix=$BATS_TEST_TMPDIR/own

@@ -1,4 +1,5 @@
 # demo.bats -- scripts/demo, on demos and a little server made here
+# shellcheck disable=SC2016 # dollars that a test shows are not for this shell
 
 setup_file() {
   # Waiting for a free job is done in whole seconds, longer than a test here.
@@ -6,7 +7,7 @@ setup_file() {
 }
 
 setup() {
-  load lib/course
+  load ../lib/course
   FIXTURE=$BATS_TEST_TMPDIR/course
   mkdir -p "$FIXTURE/build" "$FIXTURE/chapters/03-event" "$FIXTURE/chapters/04-next"
   printf '# 3. An event\n' >"$FIXTURE/chapters/03-event/README.md"

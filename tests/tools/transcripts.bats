@@ -3,7 +3,7 @@
 # shellcheck disable=SC2016,SC1003 # the $ and \ are of the pages
 
 setup() {
-  load lib/course
+  load ../lib/course
   cd "$BATS_TEST_TMPDIR" || return
   limit=10 # a test that waits for the limit has a lower one
 }

@@ -1,7 +1,7 @@
 # snippets.bats -- scripts/snippets, which fills the C blocks of the READMEs
 
 setup() {
-  load lib/course
+  load ../lib/course
   cd "$BATS_TEST_TMPDIR" || return
   cat >p.c <<'END'
 /* p.c -- a program

@@ -57,7 +57,7 @@ END
 }
 
 setup() {
-  load lib/course
+  load ../lib/course
   system=$BATS_TEST_TMPDIR/system
   cp -R "$BATS_FILE_TMPDIR/whole" "$system"
 }

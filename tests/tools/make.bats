@@ -1,12 +1,12 @@
 setup() {
-  load lib/course
+  load ../lib/course
   unset MAKEFLAGS MAKELEVEL BUILD
 }
 
 # A copy of what the Makefile works on, to be changed.
 copy_course() {
   mkdir "$BATS_TEST_TMPDIR/course"
-  cd "$BATS_TEST_TMPDIR/course"
+  cd "$BATS_TEST_TMPDIR/course" || return
   cp -R "$ROOT/Makefile" "$ROOT/scripts" .
   mkdir -p chapters/01-install chapters/03-event
   cp "$ROOT/chapters/01-install/method-probe.c" chapters/01-install
@@ -27,7 +27,7 @@ copy_course() {
   cd "$ROOT"
   run -0 make help
   for target in all help demo test asan test-asan test-valgrind test-backends \
-    test-the-tests lint install-libevent compile_commands.json clean; do
+    test-tools test-the-tests lint install-libevent compile_commands.json clean; do
     assert_line --regexp "^  $target +[^ ]"
   done
 }
