@@ -83,8 +83,7 @@ assert_answers() { # SIZE
   head -c 200M /dev/zero >&5 3>&- &
   OTHERS+=($!)
   settle "$PID"
-  after=$(memory_of "$PID")
-  ((after - before < 2048)) || fail "memory grew by $((after - before)) kB"
+  assert_grew_at_most 2048 "$before" "$PID"
   is_running $! || fail "all 200 MiB were taken"
 }
 
@@ -104,10 +103,10 @@ assert_answers() { # SIZE
   start uppercase-server
   open_client 5
   head -c 32M /dev/zero >&5 3>&- &
+  OTHERS+=($!)
   settle "$PID"
   open_client 6
   assert_talks 6
-  kill $!
 }
 
 @test "uppercase-server survives clients that send and close without reading (U6)" {

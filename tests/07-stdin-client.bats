@@ -185,8 +185,7 @@ wait_for_reply() {
   head -c 300M /dev/zero >&6 3>&- &
   OTHERS+=($!)
   settle "$PID"
-  after=$(memory_of "$PID")
-  ((after - before < 2048)) || fail "memory grew by $((after - before)) kB"
+  assert_grew_at_most 2048 "$before" "$PID"
   is_running $! || fail "all 300 MiB were taken"
   kill $!
   exec 6>&-

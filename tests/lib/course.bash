@@ -13,8 +13,9 @@ ROOT=$(cd "${BATS_TEST_DIRNAME%/tests*}" && pwd)
 BUILD=${BUILD:-build}
 [[ $BUILD == /* ]] || BUILD=$ROOT/$BUILD
 
-# Freed memory is overwritten, so that its use shows also without valgrind.
-export MALLOC_PERTURB_=165
+# Freed memory is overwritten, so that its use shows also without valgrind; the
+# cache of each thread is off, since what is freed into it is not.
+export MALLOC_PERTURB_=165 GLIBC_TUNABLES=glibc.malloc.tcache_count=0
 export ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=1:exitcode=99
 export UBSAN_OPTIONS=print_stacktrace=1
 
@@ -83,7 +84,12 @@ spawn() { # NAME [ARG...]
   LOG=$BATS_TEST_TMPDIR/$1.${#STARTED[@]}.log
   : >"$LOG"
   (
-    [[ -z ${FDS-} ]] || { ulimit -n "$FDS" && ulimit -f 20480 && trap '' XFSZ; }
+    # valgrind keeps 12 descriptors for itself.
+    [[ -z ${FDS-} ]] || {
+      ulimit -n $((FDS + ${UNDER:+12} + 0))
+      ulimit -f 20480
+      trap '' XFSZ
+    }
     exec "${UNDER_COMMAND[@]}" "$path" "${@:2}"
   ) >"$LOG" 2>&1 </dev/null 3>&- &
   PID=$!
@@ -168,6 +174,14 @@ assert_exit() { # STATUS [PID]
 # Resident memory in kB, processor time in clock ticks, open descriptors.
 memory_of() { # PID
   awk '/^VmRSS/ { print $2 }' "/proc/$1/status"
+}
+
+# Assert that a process holds at most so much more memory than before. valgrind
+# needs memory of its own, which grows with what the program has used.
+assert_grew_at_most() { # KB BEFORE-KB PID
+  local bound=$1 grew=$(($(memory_of "$3") - $2))
+  [[ ! ${UNDER-} ]] || bound=$((bound * 16))
+  ((grew <= bound)) || fail "memory grew by $grew kB, more than $bound kB"
 }
 
 ticks_of() { # PID

@@ -1,7 +1,7 @@
 # demos.bats -- the chapters' own demos: each shows what its narrator promises
 
 setup() {
-  load lib/course
+  load ../lib/course
   mkdir "$BATS_TEST_TMPDIR/tmp"
   # What a demo leaves behind is known by this name: a file lies in the folder, a
   # process has it in its environment, as DEMO_TEST.
