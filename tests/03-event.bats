@@ -258,10 +258,7 @@ assert_talks() { # FD
   start echo-server
   make_bytes "$BATS_TEST_TMPDIR/message" $((32 << 20))
   before=$(memory_of "$PID")
-  mkfifo "$BATS_TEST_TMPDIR/answer"
-  ask "$BATS_TEST_TMPDIR/message" >"$BATS_TEST_TMPDIR/answer" 3>&- &
-  exec 5<"$BATS_TEST_TMPDIR/answer"
-  settle "$PID"
+  start_late_reader "$BATS_TEST_TMPDIR/message"
   assert_grew_at_most 1024 "$before" "$PID"
   cmp - "$BATS_TEST_TMPDIR/message" <&5
 }

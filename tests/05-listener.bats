@@ -56,6 +56,9 @@ start_two() {
   kill -USR1 "$PID"
   wait_for_line "^listener-pause: cannot accept, trying again in a second: Too many open files$"
   assert_idle "$PID"
+  # At its own limit valgrind takes a connection and closes it; the kernel leaves
+  # it in the backlog, to be greeted later.
+  [[ ! ${UNDER-} ]] || return 0
   for fd in "${clients[@]}"; do
     read -r -t "$LIMIT" -u "$fd" reply
     assert_regex "$reply" "^hello, client [0-9]+$"

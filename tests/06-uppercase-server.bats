@@ -69,10 +69,7 @@ assert_answers() { # SIZE
   build_own uppercase-server 's/(HIGH = )256 \* 1024/\1 64 << 20/'
   start uppercase-server
   make_bytes "$BATS_TEST_TMPDIR/message" $((16 << 20))
-  mkfifo "$BATS_TEST_TMPDIR/answer"
-  ask "$BATS_TEST_TMPDIR/message" >"$BATS_TEST_TMPDIR/answer" 3>&- &
-  exec 5<"$BATS_TEST_TMPDIR/answer"
-  settle "$PID"
+  start_late_reader "$BATS_TEST_TMPDIR/message"
   cmp - <(upper <"$BATS_TEST_TMPDIR/message") <&5
 }
 
@@ -90,10 +87,7 @@ assert_answers() { # SIZE
 @test "uppercase-server gives every byte of 32 MiB to a client that reads late, and says so" {
   start uppercase-server
   make_bytes "$BATS_TEST_TMPDIR/message" $((32 << 20))
-  mkfifo "$BATS_TEST_TMPDIR/answer"
-  ask "$BATS_TEST_TMPDIR/message" >"$BATS_TEST_TMPDIR/answer" 3>&- &
-  exec 5<"$BATS_TEST_TMPDIR/answer"
-  settle "$PID"
+  start_late_reader "$BATS_TEST_TMPDIR/message"
   cmp - <(upper <"$BATS_TEST_TMPDIR/message") <&5
   wait_for_line "^flushed answer$"
   wait_for_line "^Connection closed\.$"

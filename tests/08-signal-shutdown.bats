@@ -77,12 +77,8 @@ milliseconds() {
 
 @test "signal-shutdown finishes the answer that is under way" {
   start signal-shutdown
-  make_bytes "$BATS_TEST_TMPDIR/message" $((2 << 20))
-  mkfifo "$BATS_TEST_TMPDIR/answer"
-  timeout "$LIMIT" nc -N 127.0.0.1 "$PORT" <"$BATS_TEST_TMPDIR/message" \
-    >"$BATS_TEST_TMPDIR/answer" 3>&- &
-  exec 5<"$BATS_TEST_TMPDIR/answer"
-  settle "$PID"
+  make_bytes "$BATS_TEST_TMPDIR/message" $((16 << 20))
+  start_late_reader "$BATS_TEST_TMPDIR/message"
   kill -TERM "$PID"
   wait_for_line "^Caught"
   cmp - "$BATS_TEST_TMPDIR/message" <&5

@@ -25,6 +25,7 @@
 
 static const struct timeval REST = {1, 0};  /* after accept has failed */
 static const struct timeval GRACE = {2, 0}; /* from the signal to the end */
+static const struct timeval QUIET = {0, 200000}; /* then a peer has finished */
 
 /* Bytes of output that may wait for a slow client: reading stops above HIGH
  * and goes on below LOW. */
@@ -43,6 +44,7 @@ struct conn {
     struct server *server;
     struct bufferevent *bev; /* owns the fd */
     int ended;               /* the peer has sent all that it will */
+    int finished;            /* and we, who are leaving, have too */
     LIST_ENTRY(conn) next;
 };
 
@@ -128,52 +130,17 @@ static void conn_free(struct conn *conn)
         event_base_loopbreak(server->base);
 }
 
-static void event_cb(struct bufferevent *bev, short what, void *arg)
-{
-    int error = EVUTIL_SOCKET_ERROR(); /* before a call can change it */
-    struct conn *conn = arg;
-
-    if (what & BEV_EVENT_EOF) {
-        conn->ended = 1;
-        if (evbuffer_get_length(bufferevent_get_output(bev)) == 0)
-            conn_free(conn);
-        return; /* else the peer still reads, and write_cb ends it */
-    }
-    warnx("got an error on the connection: %s",
-        evutil_socket_error_to_string(error));
-    conn_free(conn);
-}
-
-/* Whether bytes of the peer's wait in the kernel, still unread. */
-static int has_unread(evutil_socket_t fd)
-{
-    char byte;
-
-    return recv(fd, &byte, 1, MSG_PEEK) > 0;
-}
-
-/* What comes after we have said goodbye is read, so that the connection ends
- * in order, and thrown away. */
-static void discard_cb(struct bufferevent *bev, void *arg)
-{
-    struct evbuffer *input = bufferevent_get_input(bev);
-
-    evbuffer_drain(input, evbuffer_get_length(input));
-}
-
-/* If all that the peer has sent is answered, say that no more answers will
- * come. It closes in turn, and event_cb frees the connection. To close now
- * would be rude: what the peer sends in this moment would reset the
- * connection, and the reset can overtake our last answer. */
+/* Say that no more answers will come. The peer closes in turn, and event_cb
+ * frees the connection. To close now would be rude: what the peer sends in this
+ * moment would be answered by a reset, which can overtake our last answer. */
 static void conn_finish(struct conn *conn)
 {
-    evutil_socket_t fd = bufferevent_getfd(conn->bev);
-
-    if (evbuffer_get_length(bufferevent_get_output(conn->bev)) > 0 ||
-        has_unread(fd))
-        return;
-    bufferevent_setcb(conn->bev, discard_cb, NULL, event_cb, conn);
-    if (shutdown(fd, SHUT_WR) != 0 && errno != ENOTCONN)
+    conn->finished = 1;
+    bufferevent_set_timeouts(conn->bev, NULL, NULL);
+    if (bufferevent_enable(conn->bev, EV_READ) < 0)
+        errx(1, "cannot watch a connection");
+    if (shutdown(bufferevent_getfd(conn->bev), SHUT_WR) != 0 &&
+        errno != ENOTCONN)
         warn("cannot half-close a connection");
 }
 
@@ -182,6 +149,10 @@ static void read_cb(struct bufferevent *bev, void *arg)
     struct conn *conn = arg;
     struct evbuffer *input = bufferevent_get_input(bev);
 
+    if (conn->finished) { /* it came after our goodbye: read and forgotten */
+        evbuffer_drain(input, evbuffer_get_length(input));
+        return;
+    }
     conn->server->bytes += evbuffer_get_length(input);
     if (bufferevent_write_buffer(bev, input) < 0)
         errx(1, "cannot queue an answer");
@@ -196,12 +167,30 @@ static void write_cb(struct bufferevent *bev, void *arg)
 
     if (!conn->ended && bufferevent_enable(bev, EV_READ) < 0)
         errx(1, "cannot watch a connection");
-    if (evbuffer_get_length(bufferevent_get_output(bev)) > 0)
-        return;
-    if (conn->ended)
+    if (conn->ended && evbuffer_get_length(bufferevent_get_output(bev)) == 0)
         conn_free(conn);
-    else if (!conn->server->listener)
-        conn_finish(conn);
+}
+
+static void event_cb(struct bufferevent *bev, short what, void *arg)
+{
+    int error = EVUTIL_SOCKET_ERROR(); /* before a call can change it */
+    struct conn *conn = arg;
+    int answered = evbuffer_get_length(bufferevent_get_output(bev)) == 0;
+
+    if (what & BEV_EVENT_EOF) {
+        conn->ended = 1;
+        if (answered)
+            conn_free(conn);
+        return; /* else the peer still reads, and write_cb ends it */
+    }
+    if (what & BEV_EVENT_TIMEOUT) { /* we are leaving, and the peer is quiet */
+        if (answered)
+            conn_finish(conn);
+        return; /* else write_cb reads on, and there will be a next time */
+    }
+    warnx("got an error on the connection: %s",
+        evutil_socket_error_to_string(error));
+    conn_free(conn);
 }
 
 static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
@@ -272,8 +261,8 @@ static void stop_cb(evutil_socket_t signum, short what, void *arg)
     evconnlistener_free(server->listener);
     server->listener = NULL;
     event_base_loopexit(server->base, &GRACE);
-    LIST_FOREACH(conn, &server->conns, next)
-    conn_finish(conn);
+    LIST_FOREACH (conn, &server->conns, next)
+        bufferevent_set_timeouts(conn->bev, &QUIET, NULL);
 }
 
 static struct evconnlistener *listen_on(

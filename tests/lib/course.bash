@@ -203,6 +203,23 @@ settle() { # PID
   done
 }
 
+# A client that sends a file, half-closes, and reads nothing yet: the answer is
+# to be read from descriptor 5. Returns when no more can be sent.
+start_late_reader() { # FILE
+  local before
+  before=$(descriptors_of "$PID")
+  mkfifo "$BATS_TEST_TMPDIR/answer"
+  ask "$1" >"$BATS_TEST_TMPDIR/answer" 3>&- &
+  OTHERS+=($!)
+  exec 5<"$BATS_TEST_TMPDIR/answer"
+  wait_for has_descriptors "$PID" $((before + 1))
+  settle "$PID"
+}
+
+has_descriptors() { # PID COUNT
+  (($(descriptors_of "$1") >= $2))
+}
+
 # Assert that a process is at rest: under a tenth of half a second of work.
 assert_idle() { # PID
   local before after
