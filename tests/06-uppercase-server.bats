@@ -230,9 +230,9 @@ assert_answers() { # SIZE
 @test "uppercase-server listens on loopback alone unless told otherwise (U16)" {
   LOG=$BATS_TEST_TMPDIR/alone.log
   : >"$LOG"
-  # A loopback of its own, where the default port is free.
-  bwrap --dev-bind / / --unshare-net --die-with-parent "${UNDER_COMMAND[@]}" \
-    "$(program uppercase-server)" >"$LOG" 2>&1 3>&- &
+  path=$(program uppercase-server)
+  alone true
+  alone "${UNDER_COMMAND[@]}" "$path" >"$LOG" 2>&1 3>&- &
   PID=$!
   OTHERS+=("$PID")
   wait_for_line "^listening on "

@@ -15,14 +15,19 @@ client() { # [ADDRESS]
   course stdin-client "${1:-127.0.0.1}" "$PORT"
 }
 
-# Run a command on a machine that knows the name course.test.
-with_host() { # ADDRESS[,ADDRESS] COMMAND...
+# Call the client on a machine that knows the name course.test, with a server on
+# 127.0.0.1.
+ask_course_test() { # ADDRESS[,ADDRESS]
   mkdir -p "$BATS_TEST_TMPDIR/etc"
   printf '%s course.test\n' "${1/,*/}" "${1/*,/}" >"$BATS_TEST_TMPDIR/etc/hosts"
   echo "multi on" >"$BATS_TEST_TMPDIR/etc/host.conf"
   echo "hosts: files" >"$BATS_TEST_TMPDIR/etc/nsswitch.conf"
-  bwrap --dev-bind / / --bind "$BATS_TEST_TMPDIR/etc" /etc --die-with-parent \
-    timeout "$LIMIT" "${@:2}"
+  # shellcheck disable=SC2016 # for the inner shell
+  alone --etc "$BATS_TEST_TMPDIR/etc" timeout "$LIMIT" bash -c '
+    "$0" >"$2" &
+    until grep -q listening "$2"; do sleep 0.02; done
+    "$1" course.test 9995' \
+    "$(program uppercase-server)" "$(program stdin-client)" "$BATS_TEST_TMPDIR/server.log"
 }
 
 @test "stdin-client prints each reply and ends after the last" {
@@ -99,16 +104,16 @@ wait_for_reply() {
 
 @test "stdin-client says so at once when there is no way to the address (C5)" {
   path=$(program stdin-client)
-  run -1 bwrap --dev-bind / / --unshare-net --die-with-parent \
-    timeout "$LIMIT" "$path" 192.0.2.1 9 <<<hello
+  alone true
+  run -1 alone timeout "$LIMIT" "$path" 192.0.2.1 9 <<<hello
   assert_output "stdin-client: cannot connect to 192.0.2.1 port 9: Network is unreachable"
 }
 
 @test "stdin-client resolves names and refuses what is no address (C6)" {
-  start uppercase-server
-  path=$(program stdin-client)
-  run -0 with_host 127.0.0.1 "$path" course.test "$PORT" <<<hello
+  alone true
+  run -0 ask_course_test 127.0.0.1 <<<hello
   assert_line "recv HELLO from server"
+  start uppercase-server
   for host in no-such-host.invalid ''; do
     run -1 course stdin-client "$host" "$PORT" <<<hello
     assert_output --regexp "^stdin-client: cannot (resolve|connect to) $host"
@@ -116,9 +121,8 @@ wait_for_reply() {
 }
 
 @test "stdin-client tries the next address when the first does not answer" {
-  start uppercase-server
-  path=$(program stdin-client)
-  run -0 with_host ::1,127.0.0.1 "$path" course.test "$PORT" <<<hello
+  alone true
+  run -0 ask_course_test ::1,127.0.0.1 <<<hello
   assert_line "recv HELLO from server"
 }
 

@@ -241,6 +241,13 @@ upper() {
   LC_ALL=C tr '[:lower:]' '[:upper:]'
 }
 
+# Run a command with a network of its own, where each port is free and no other
+# address can be reached.
+alone() { # [--etc DIR] COMMAND...
+  "$ROOT/scripts/alone" --check || skip "no namespaces can be made here"
+  "$ROOT/scripts/alone" "$@"
+}
+
 # Send a file (or standard input), half-close, print all that comes back.
 ask() { # [FILE]
   timeout "$LIMIT" nc -N 127.0.0.1 "$PORT" <"${1:-/dev/stdin}"
