@@ -171,7 +171,7 @@ assert_exit() { # STATUS [PID]
   assert_equal "exit status $status" "exit status $1"
 }
 
-# Resident memory in kB, processor time in clock ticks, open descriptors.
+# Resident memory in kB, and processor time in clock ticks.
 memory_of() { # PID
   awk '/^VmRSS/ { print $2 }' "/proc/$1/status"
 }
@@ -188,36 +188,40 @@ ticks_of() { # PID
   awk '{ print $14 + $15 }' "/proc/$1/stat"
 }
 
-descriptors_of() { # PID
-  local all=("/proc/$1/fd"/*)
-  echo "${#all[@]}"
-}
-
-# Wait until a process has used no processor time for a quarter of a second.
+# Wait until a process has used no processor time for 0.3 seconds; under valgrind
+# four times as long, since it and its peers may wait long for the processor.
 settle() { # PID
-  local before='' now end=$((SECONDS + LIMIT))
-  until now=$(ticks_of "$1") && [[ $now == "$before" ]]; do
+  local before='' now quiet=0 end=$((SECONDS + LIMIT))
+  until ((quiet == ${UNDER:+6} + 2)); do
+    now=$(ticks_of "$1")
+    if [[ $now == "$before" ]]; then quiet=$((quiet + 1)); else quiet=0; fi
     before=$now
     ((SECONDS < end)) || { fail "process $1 does not come to rest" || return; }
-    sleep 0.25
+    sleep 0.15
   done
 }
 
 # A client that sends a file, half-closes, and reads nothing yet: the answer is
 # to be read from descriptor 5. Returns when no more can be sent.
 start_late_reader() { # FILE
-  local before
-  before=$(descriptors_of "$PID")
   mkfifo "$BATS_TEST_TMPDIR/answer"
   ask "$1" >"$BATS_TEST_TMPDIR/answer" 3>&- &
   OTHERS+=($!)
   exec 5<"$BATS_TEST_TMPDIR/answer"
-  wait_for has_descriptors "$PID" $((before + 1))
+  wait_for has_unsent
   settle "$PID"
 }
 
-has_descriptors() { # PID COUNT
-  (($(descriptors_of "$1") >= $2))
+# Whether the kernel holds at least 100 kB that the server on PORT has sent and
+# the peer does not take: see proc(5), /proc/net/tcp.
+has_unsent() {
+  local port line queue
+  printf -v port ':%04X' "$PORT"
+  while read -r -a line; do
+    queue=${line[4]%:*}
+    [[ ${line[1]} != *"$port" || 16#$queue -lt 100000 ]] || return 0
+  done < <(tail -n +2 /proc/net/tcp)
+  return 1
 }
 
 # Assert that a process is at rest: under a tenth of half a second of work.
@@ -253,9 +257,24 @@ ask() { # [FILE]
   timeout "$LIMIT" nc -N 127.0.0.1 "$PORT" <"${1:-/dev/stdin}"
 }
 
-# Ask for the end; a server that waits for its clients is asked again.
-is_leaving() { # PID
-  has_ended "$1" || grep -q 'exiting cleanly in two seconds' "${STARTED[$1]}"
+# A server that waits for its clients before it leaves says so.
+waits_for_clients() { # PID
+  grep -q 'exiting cleanly in two seconds' "${STARTED[$1]}"
+}
+
+has_heard() { # PID
+  has_ended "$1" || waits_for_clients "$1"
+}
+
+# Ask a program to end: once, or twice if it would wait. (Not more often: while
+# it frees its events, a signal has its default effect again.)
+stop() { # PID
+  if ! waits_for_clients "$1"; then
+    kill -TERM "$1"
+    wait_for has_heard "$1" || kill -KILL "$1"
+  fi
+  has_ended "$1" || kill -TERM "$1"
+  wait_for has_ended "$1" || kill -KILL "$1"
 }
 
 course_teardown() {
@@ -265,12 +284,7 @@ course_teardown() {
   done
   for pid in "${!STARTED[@]}"; do
     status=0
-    if is_running "$pid"; then
-      kill -TERM "$pid"
-      wait_for is_leaving "$pid" || kill -KILL "$pid"
-      has_ended "$pid" || kill -TERM "$pid"
-      wait_for has_ended "$pid" || kill -KILL "$pid"
-    fi
+    has_ended "$pid" || stop "$pid"
     wait "$pid" || status=$?
     ((status == 0)) || failed+="a program ended with status $status; "
   done

@@ -102,11 +102,11 @@ SERVER='trap "echo caught; exit 0" INT; echo ready; while :; do sleep 0.02; done
 }
 
 @test "transcripts ends a command that takes too long, and the page with it" {
-  limit=1
+  limit=3
   page '>>>console' '$ echo a' 'b' '$ echo x; sleep 5' 'x' '$ echo c' 'd' '>>>'
   wrong '3 commands, 2 wrong' 'README.md:2: $ echo a' '  -b' '  +a' \
     'README.md:4: $ echo x; sleep 5' \
-    '  [still running after 1 s; the rest was not run]' '  x'
+    '  [still running after 3 s; the rest was not run]' '  x'
 }
 
 @test "transcripts does not run a block that the page shows only, and lists it" {
@@ -135,13 +135,13 @@ SERVER='trap "echo caught; exit 0" INT; echo ready; while :; do sleep 0.02; done
 }
 
 @test "transcripts complains of a server that prints more, or less" {
-  limit=1
+  limit=3
   page '# A' '<!-- background -->' '>>>console' '$ echo a; echo b; sleep 9' \
     'a' '>>>' '# B' '<!-- background -->' '>>>console' '$ echo c; sleep 9' \
     'c' 'd' '>>>'
   wrong '2 commands, 2 wrong' 'README.md:4: $ echo a; echo b; sleep 9' '   a' \
     '  +b' 'README.md:10: $ echo c; sleep 9' '   c' '  -d' \
-    '  +[printed no more within 1 s]'
+    '  +[printed no more within 3 s]'
 }
 
 @test "transcripts complains of a server that ends before its time" {
@@ -169,7 +169,7 @@ SERVER='trap "echo caught; exit 0" INT; echo ready; while :; do sleep 0.02; done
 }
 
 @test "transcripts complains of a server that goes on after ^C" {
-  limit=1
+  limit=3
   page '<!-- background -->' '>>>console' \
     "\$ sh -c 'trap \"echo no\" INT; echo a; while :; do sleep 0.02; done'" \
     'a' '^Cno' '>>>'
@@ -177,7 +177,7 @@ SERVER='trap "echo caught; exit 0" INT; echo ready; while :; do sleep 0.02; done
   assert_failure 1
   assert_equal "$(tail -n +2 <<<"$stderr")" '   a
    no
-  +[did not end within 1 s of ^C]'
+  +[did not end within 3 s of ^C]'
 }
 
 @test "transcripts complains of a server that has ended before ^C" {
@@ -208,7 +208,7 @@ README.md: 2 commands'
 }
 
 @test "transcripts runs pages one after the other where there is no box, and leaves nothing" {
-  limit=1
+  limit=3
   mkdir bin
   printf '#!/bin/sh\nexit 1\n' | tee bin/bwrap >bin/unshare
   chmod +x bin/bwrap bin/unshare
