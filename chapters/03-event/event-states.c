@@ -39,9 +39,16 @@ static const char *state(const struct event *event)
     return added > 0 ? "pending" : "non-pending";
 }
 
+/* The last column is what event_pending says, which is of no help in telling
+ * pending from active: it names the flags of both. */
 static void print_state(const char *when, const struct event *event)
 {
-    printf("  %-28s %s\n", when, state(event));
+    int flags = event_pending(event, EV_TIMEOUT | EV_READ | EV_SIGNAL, NULL);
+
+    printf("  %-22s %-20s event_pending:%s%s%s%s\n", when, state(event),
+        flags & EV_TIMEOUT ? " EV_TIMEOUT" : "",
+        flags & EV_READ ? " EV_READ" : "",
+        flags & EV_SIGNAL ? " EV_SIGNAL" : "", flags ? "" : " 0");
 }
 
 static void subject_cb(evutil_socket_t fd, short what, void *arg)

@@ -219,7 +219,7 @@ has_unsent() {
   printf -v port ':%04X' "$PORT"
   while read -r -a line; do
     queue=${line[4]%:*}
-    [[ ${line[1]} != *"$port" || 16#$queue -lt 100000 ]] || return 0
+    [[ ${line[1]} != *"$port" ]] || ((16#$queue < 100000)) || return 0
   done < <(tail -n +2 /proc/net/tcp)
   return 1
 }
