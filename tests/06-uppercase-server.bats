@@ -157,6 +157,15 @@ assert_answers() { # SIZE
   wait_for_line "got an error on the connection"
   run -0 cat "$LOG"
   assert_output "uppercase-server: got an error on the connection: Connection reset by peer"
+  # Its other lines go nowhere: that it has heard the first signal shows only here.
+  kill -TERM "$PID"
+  wait_for refuses
+  kill -TERM "$PID"
+  assert_exit 0
+}
+
+refuses() {
+  ! nc -z 127.0.0.1 "$PORT"
 }
 
 @test "uppercase-server changes ASCII letters alone, and no byte of UTF-8 (U10)" {

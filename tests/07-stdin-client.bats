@@ -197,9 +197,9 @@ wait_for_reply() {
   assert_exit 1
 }
 
-@test "stdin-client loses no reply of 16 MiB in 64-byte lines" {
+@test "stdin-client loses no reply of 4 MiB in 64-byte lines" {
   start uppercase-server
-  make_bytes "$BATS_TEST_TMPDIR/bytes" $((16 << 20)) text
+  make_bytes "$BATS_TEST_TMPDIR/bytes" $((4 << 20)) text
   fold -w 63 "$BATS_TEST_TMPDIR/bytes" >"$BATS_TEST_TMPDIR/message"
   echo >>"$BATS_TEST_TMPDIR/message"
   client <"$BATS_TEST_TMPDIR/message" | replies | cmp - <(upper <"$BATS_TEST_TMPDIR/message")
