@@ -52,23 +52,6 @@ after its callback: pending"
   refute_line --partial "in its callback"
 }
 
-# A client that stays open on descriptor FD; it talks through bash alone.
-open_client() { # FD
-  eval "exec $1<>/dev/tcp/127.0.0.1/$PORT"
-}
-
-close_client() { # FD
-  eval "exec $1>&-"
-}
-
-# One line there and back over an open client.
-assert_talks() { # FD
-  local reply
-  echo "hello $1" >&"$1"
-  read -r -t "$LIMIT" -u "$1" reply || fail "client $1 is not answered"
-  assert_equal "$reply" "hello $1"
-}
-
 @test "echo-server gives back messages of every size, byte for byte" {
   start echo-server
   for size in 1 255 256 257 1000 4096 65536 65537 1048576 67108864; do

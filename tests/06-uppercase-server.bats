@@ -1,24 +1,10 @@
 setup() {
   load lib/course
+  CAPITALS=yes
 }
 
 teardown() {
   course_teardown
-}
-
-open_client() { # FD
-  eval "exec $1<>/dev/tcp/127.0.0.1/$PORT"
-}
-
-close_client() { # FD
-  eval "exec $1>&-"
-}
-
-assert_talks() { # FD
-  local reply
-  echo "hello $1" >&"$1"
-  read -r -t "$LIMIT" -u "$1" reply || fail "client $1 is not answered"
-  assert_equal "$reply" "HELLO $1"
 }
 
 # Send SIZE bytes, half-close, and compare the answer byte for byte.

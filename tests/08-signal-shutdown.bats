@@ -6,17 +6,6 @@ teardown() {
   course_teardown
 }
 
-open_client() { # FD
-  eval "exec $1<>/dev/tcp/127.0.0.1/$PORT"
-}
-
-assert_talks() { # FD
-  local reply
-  echo "hello $1" >&"$1"
-  read -r -t "$LIMIT" -u "$1" reply || fail "client $1 is not answered"
-  assert_equal "$reply" "hello $1"
-}
-
 milliseconds() {
   echo $(($(date +%s%N) / 1000000))
 }

@@ -146,6 +146,24 @@ has_ended() { # PID
   ! is_running "$1"
 }
 
+# A client that stays open on descriptor FD; it talks through bash alone.
+open_client() { # FD
+  eval "exec $1<>/dev/tcp/127.0.0.1/$PORT"
+}
+
+close_client() { # FD
+  eval "exec $1>&-"
+}
+
+# A line goes there and comes back, in capitals if CAPITALS is set.
+assert_talks() { # FD
+  local reply expected="hello $1"
+  [[ ! ${CAPITALS-} ]] || expected=${expected^^}
+  echo "hello $1" >&"$1"
+  read -r -t "$LIMIT" -u "$1" reply || fail "client $1 is not answered"
+  assert_equal "$reply" "$expected"
+}
+
 # A client that sends 80,000 bytes and is gone before the first is answered:
 # the first answer brings a reset, and the next one is written into nothing.
 send_and_vanish() {
