@@ -105,7 +105,7 @@ replace_program() { # NAME PROGRAM
 
 @test "in a Chinese locale the narrator speaks Chinese" {
   LANG=zh_CN.UTF-8 run -0 demo echo-server
-  assert_line --partial '直接用 event 写的服务器'
+  assert_line --partial '直接用事件写的服务器'
   refute_output --partial 'A server on plain events'
 }
 
