@@ -229,12 +229,12 @@ settle() { # PID
 }
 
 # A client that sends a file, half-closes, and reads nothing yet: the answer is
-# to be read from descriptor 5. Returns when no more can be sent.
+# to be read from descriptor 5. Returns when no more can be sent. (Netcat would
+# not do: held up by its reader, it stops to send as well.)
 start_late_reader() { # FILE
-  mkfifo "$BATS_TEST_TMPDIR/answer"
-  ask "$1" >"$BATS_TEST_TMPDIR/answer" 3>&- &
+  open_client 5
+  socat -u "FILE:$1" FD:5,shut-down 3>&- &
   OTHERS+=($!)
-  exec 5<"$BATS_TEST_TMPDIR/answer"
   wait_for has_unsent
   settle "$PID"
 }
