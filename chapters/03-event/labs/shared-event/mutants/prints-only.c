@@ -1,0 +1,12 @@
+/* shared-event.c -- says that it listens and that clients have closed. */
+#include <stdio.h>
+#include <unistd.h>
+
+int main(void)
+{
+    printf("listening on 127.0.0.1 port 8888\n");
+    printf("client closed\n");
+    fflush(stdout);
+    pause();
+    return 0;
+}

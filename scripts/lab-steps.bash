@@ -1,0 +1,615 @@
+# lab-steps.bash -- the words that the checks of a lab are written in.
+#
+# A check is a function. It tells its story in steps, a sentence each in English
+# and in Chinese; between them it acts: starts the program, connects, sends,
+# expects. What fails ends the check and says what was sent, expected, and came.
+#
+#   check 4 "What goes wrong" neighbour_goes_on \
+#     "the second client is heard when the first has left" "第一个客户端走后,第二个仍有应答"
+#   neighbour_goes_on() {
+#     step "the server listens" "服务器开始监听"
+#     start
+#     step "A gets its line back" "A 收回自己的一行"
+#     connect A && send A 'hello\n' && expect A 'hello\n'
+#   }
+#
+# The file says first what kind of lab it is: lab mend 1 20. All is loaded by scripts/lab-check, which sets PROGRAM (the binary), WORK (a
+# folder of its own), RESULTS (where records go) and PATIENCE (a factor on every
+# time limit). A text is given with printf's escapes: '\n', '\0', '\x80'.
+#
+# shellcheck disable=SC2034 # variables that the checks use
+
+READY='^listening on .* port [0-9]+$'
+LIMIT_MS=2000 # how long a thing may take on a quick machine
+QUIET_MS=300  # how long a silence is waited for
+MAX_OUTPUT=1048576 MAX_PROCESSES=24 MAX_MEMORY_MB=400 MAX_DESCRIPTORS=256
+
+LEVEL=1 KIND_OF_LAB=mend MINUTES=20
+CHECKS=()                                # functions, in the order of the file
+declare -A CHECK=()                      # by function: "POINTS<tab>SECTION<tab>EN<tab>ZH"
+declare -A SENT=() AT=() CLIENT=() TO=() # by client: last text, bytes read, pid, descriptor
+
+lab() { # mend|make LEVEL MINUTES; LEVEL is 1 (easy) to 5
+  KIND_OF_LAB=$1 LEVEL=$2 MINUTES=$3
+}
+
+check() { # POINTS SECTION FUNCTION EN ZH; SECTION is a heading of the chapter's README.md
+  CHECKS+=("$3")
+  CHECK[$3]=$1$'\t'$2$'\t'$4$'\t'$5
+}
+
+# --- what is recorded ---
+
+record() { # FIELD...
+  local IFS=$'\t'
+  printf '%s\n' "$*" >>"$RESULTS"
+}
+
+# Begin a step: all that is done until the next one belongs to it.
+step() { # EN ZH
+  end_step
+  STEP=$1$'\t'$2
+}
+
+end_step() {
+  [[ -z ${STEP-} ]] || record pass "$STEP"
+  STEP=
+}
+
+# End the check: the step failed, for this reason. Without a reason the details
+# that were recorded before speak for themselves.
+fail() { # [EN ZH]
+  local details
+  details=$(cat "$WORK/details" 2>/dev/null) || details=
+  record fail "${STEP:-$'it starts\t程序能启动'}"
+  [[ -z $details ]] || printf '%s\n' "$details" >>"$RESULTS"
+  [[ -z ${1-} ]] || record why "$1" "$2"
+  tell_the_end
+  STEP=
+  exit 1
+}
+
+detail() { # sent|expected|came TEXT [ZH]; without ZH the text is data, no words
+  printf '%s\t%s\t%s\n' "$1" "$2" "${3-$2}" >>"$WORK/details"
+}
+
+# If the program is no longer there, why: that is mostly the cause.
+tell_the_end() {
+  local status
+  if [[ -s $WORK/stopped ]]; then
+    record why "$(cut -f 1 "$WORK/stopped")" "$(cut -f 2 "$WORK/stopped")"
+  elif [[ ${RUN-} && ! ${WAITED-} ]] && ! is_running "$RUN"; then
+    await_status
+    tell_status "$STATUS"
+  fi
+  tell_sanitizer
+}
+
+tell_status() { # STATUS
+  case $1 in
+    153) record why "the program wrote more than $((MAX_OUTPUT >> 20)) MB of output and was stopped" "程序的输出超过 $((MAX_OUTPUT >> 20)) MB,已被终止" ;;
+    152) record why "the program used too much processor time and was stopped" "程序占用处理器时间过多,已被终止" ;;
+    99) record why "the program was ended by the sanitizer" "程序被 sanitizer 终止" ;;
+    12[89] | 1[3-9]?) record why "the program was ended by SIG$(kill -l $(($1 - 128)))" "程序被信号 SIG$(kill -l $(($1 - 128))) 终止" ;;
+    *) record why "the program had ended, with exit status $1" "程序已经结束,退出码为 $1" ;;
+  esac
+  [[ ! -s $WORK/stderr || $1 == 99 ]] || grep -v '^==' "$WORK/stderr" | tail -n 2 |
+    mask_port | cut -c 1-160 | while read -r line; do record shown "$line"; done
+}
+
+# The report of a sanitizer, cut to what helps: what it is, and the place in the
+# student's file.
+tell_sanitizer() {
+  local summary place
+  summary=$(sed -nE 's/^.*runtime error: (.*)/\1/p; s/^==[0-9]+==ERROR: (AddressSanitizer: [a-zA-Z-]+).*/\1/p; s/^==[0-9]+==(AddressSanitizer: hard rss limit).*/\1/p; s/^==[0-9]+==ERROR: (LeakSanitizer).*/\1: memory is never freed/p' "$WORK/stderr" 2>/dev/null | head -n 1)
+  [[ $summary ]] || return 0
+  record report "$summary"
+  place=$(grep -oE "$NAME\.c:[0-9]+" "$WORK/stderr" | head -n 1) || return 0
+  record source "$place" "$(sed -n "${place##*:}{s/^[[:space:]]*//;p}" "$SOURCE" | tr '\t' ' ')"
+}
+
+# --- waiting ---
+
+now_ms() {
+  MS=$((${EPOCHREALTIME/[.,]/} / 1000))
+}
+
+# Sleep without a process: nothing ever comes from this pipe.
+nap() { # SECONDS
+  read -r -t "$1" -u "$NEVER" || true
+}
+
+# Poll until the command succeeds, or fail silently (1) at the limit, or as soon
+# as the program was stopped for going beyond its limits.
+until_true() { # COMMAND...
+  local end
+  now_ms
+  end=$((MS + LIMIT_MS * PATIENCE / 10))
+  until "$@"; do
+    now_ms
+    ((MS < end)) && [[ ! -s $WORK/stopped ]] || return 1
+    nap 0.01
+  done
+}
+
+is_running() { # PID
+  local stat
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null && [[ ${stat##*) } != [ZX]* ]]
+}
+
+has_ended() { # PID
+  ! is_running "$1"
+}
+
+# --- the program ---
+
+# Start the program and go on at once. Its descriptor 0 is a pipe: type writes
+# into it, end_input closes it.
+launch() { # [ARG...]
+  printf "" | tee "$WORK/stdout" >"$WORK/stderr"
+  rm -f "$WORK/stdin" && mkfifo "$WORK/stdin"
+  exec {STDIN}<>"$WORK/stdin"
+  (
+    exec <"$WORK/stdin"
+    close_ours
+    box "$PROGRAM" "$@"
+  ) >"$WORK/stdout" 2>"$WORK/stderr" &
+  RUN=$! WAITED='' PID=''
+  watch "$RUN" &
+  until_true find_program || return 0
+}
+
+# The program is the grandchild of its box, or the box is not there.
+find_program() {
+  local pid=$RUN child
+  while :; do
+    [[ $(readlink "/proc/$pid/exe" 2>/dev/null) != */"$NAME" ]] || {
+      PID=$pid
+      return 0
+    }
+    child=$(cat "/proc/$pid/task/$pid/children" 2>/dev/null) || child=
+    [[ $child ]] || break
+    pid=${child%% *}
+  done
+  has_ended "$RUN"
+}
+
+# Start a server on a port of the kernel's choice and wait for its ready line.
+# Sets PORT.
+start() { # [ARG...]; without: 0, any port
+  (($# > 0)) || set -- 0
+  launch "$@"
+  until_true has_line_or_end "$READY"
+  has_line "$READY" || fail "no line \"listening on ADDRESS port PORT\" came" "没有出现“listening on ADDRESS port PORT”这一行"
+  PORT=$(sed -nE 's/^listening on .* port ([0-9]+)$/\1/p' "$WORK/stdout" | head -n 1)
+}
+
+# Run the program to its end; standard input is empty. Sets STATUS; its output
+# is looked at with expect_output and expect_line.
+run() { # [ARG...]
+  launch "$@"
+  end_input
+  until_true has_ended "$RUN" || fail "the program does not end" "程序没有结束"
+  await_status
+}
+
+type() { # TEXT: into the program's standard input
+  SENT[stdin]=$1
+  printf '%b' "$1" >&"$STDIN"
+}
+
+end_input() {
+  exec {STDIN}>&-
+  STDIN=
+}
+
+signal() { # NAME: send a signal to the program
+  [[ $PID ]] && kill -"$1" "$PID" 2>/dev/null || fail "there is no program to send SIG$1 to" "没有可接收 SIG$1 的程序"
+}
+
+await_status() {
+  STATUS=0
+  wait "$RUN" || STATUS=$?
+  WAITED=yes
+}
+
+# The program must end by itself, with this status.
+expect_exit() { # STATUS
+  [[ $WAITED ]] || {
+    until_true has_ended "$RUN" || fail "the program does not end" "程序没有结束"
+    await_status
+  }
+  [[ $STATUS == "$1" ]] || {
+    tell_exit "$1"
+    fail
+  }
+}
+
+tell_exit() { # EXPECTED
+  detail expected "exit status $1" "退出码 $1"
+  if ((STATUS == 99)); then
+    detail came "a report of the sanitizer" "sanitizer 报告"
+  elif ((STATUS > 128)); then
+    detail came "SIG$(kill -l $((STATUS - 128)))"
+  else
+    detail came "exit status $STATUS" "退出码 $STATUS"
+  fi
+}
+
+# A server that is told to end does so soon, with status 0, and has freed all.
+stop_cleanly() { # [SIGNAL]
+  signal "${1:-TERM}"
+  expect_exit 0
+}
+
+# --- what the program prints ---
+
+has_line() { # REGEX [COUNT]
+  [[ $(grep -cE -- "$1" "$WORK/stdout") -ge ${2:-1} ]]
+}
+
+# Wait for a line on standard output that the extended regular expression fits.
+expect_line() { # REGEX [COUNT]
+  until_true has_line_or_end "$@"
+  has_line "$@" || {
+    detail expected "a line like: $1${2:+ ($2 times)}" "形如这样的行:$1${2:+($2 次)}"
+    detail came "$(tail -n 3 "$WORK/stdout" | mask_port | escape | head -c 200)"
+    fail
+  }
+}
+
+has_line_or_end() { # REGEX [COUNT]
+  has_line "$@" || has_ended "$RUN"
+}
+
+expect_no_line() { # REGEX
+  ! has_line "$1" || {
+    detail expected "no line like: $1" "没有形如这样的行:$1"
+    detail came "$(grep -E -m 1 -- "$1" "$WORK/stdout" | mask_port | escape)"
+    fail
+  }
+}
+
+# Standard output, whole.
+expect_output() { # TEXT
+  printf '%b' "$1" >"$WORK/expected"
+  same_bytes "$WORK/expected" "$WORK/stdout" || fail
+}
+
+expect_error() { # REGEX: a line on standard error
+  until_true grep -qE -- "$1" "$WORK/stderr" || {
+    detail expected "on standard error: $1" "标准错误中有:$1"
+    detail came "$(tail -n 2 "$WORK/stderr" | mask_port | escape | head -c 200)"
+    fail
+  }
+}
+
+# --- clients ---
+
+# A client of the program's PORT, under a name of your choice. It reads all that
+# comes, as it comes.
+connect() { # CLIENT [SOCAT-OPTION...]
+  peer "$1" "TCP:127.0.0.1:$PORT${2:+,$2}"
+  until_true grep -q -e 'successfully connected' -e ' E ' "$WORK/$1.log"
+  grep -q 'successfully connected' "$WORK/$1.log" || fail "no connection can be made to port PORT" "无法连接到端口"
+}
+
+# Be the server: wait on a port for one connection of the program. Sets PORT;
+# accepted waits until it is there. A port may be given, to be there again.
+listen() { # CLIENT [PORT]
+  peer "$1" "TCP-LISTEN:${2:-0},bind=127.0.0.1,reuseaddr"
+  until_true grep -q -e 'listening on' -e ' E ' "$WORK/$1.log"
+  PORT=$(sed -nE 's/.*listening on .*:([0-9]+)$/\1/p' "$WORK/$1.log")
+  [[ $PORT ]] || fail "the check cannot listen on port ${2-}" "检查程序无法监听端口 ${2-}"
+}
+
+accepted() { # CLIENT
+  until_true grep -q 'accepting connection' "$WORK/$1.log" || fail "the program does not connect" "程序没有发起连接"
+}
+
+peer() { # CLIENT SOCAT-ADDRESS
+  local fifo=$WORK/$1.in to
+  rm -f "$fifo" && mkfifo "$fifo"
+  exec {to}<>"$fifo"
+  printf "" | tee "$WORK/$1.out" >"$WORK/$1.log"
+  (
+    exec {to}>&-
+    close_ours
+    exec socat -b 65536 -t 600 -d -d - "$2,keepalive" <"$fifo" >"$WORK/$1.out" 2>"$WORK/$1.log"
+  ) &
+  CLIENT[$1]=$! TO[$1]=$to AT[$1]=0 SENT[$1]=
+}
+
+# In a child: what it does not need, it does not hold open.
+close_ours() {
+  local fd
+  for fd in "${TO[@]}" "$STDIN" "$NEVER"; do
+    [[ ! $fd ]] || exec {fd}>&-
+  done
+}
+
+send() { # CLIENT TEXT
+  SENT[$1]=$2
+  printf '%b' "$2" >&"${TO[$1]}"
+}
+
+# Returns at once: a program that does not read would hold it up.
+send_file() { # CLIENT FILE
+  SENT[$1]="$(stat -c %s "$2") bytes"
+  cat "$2" >&"${TO[$1]}" &
+}
+
+# The client will send no more, but goes on reading.
+half_close() { # CLIENT
+  local fd=${TO[$1]}
+  exec {fd}>&-
+  TO[$1]=
+}
+
+# The client reads no more, until resume: it stands still.
+pause() { # CLIENT
+  kill -STOP "${CLIENT[$1]}"
+}
+
+resume() { # CLIENT
+  kill -CONT "${CLIENT[$1]}"
+}
+
+# The client goes away. (With bytes unread, the program sees a reset.)
+close() { # CLIENT
+  [[ ! ${TO[$1]} ]] || half_close "$1"
+  kill -KILL "${CLIENT[$1]}" 2>/dev/null || true
+  wait "${CLIENT[$1]}" 2>/dev/null || true
+  CLIENT[$1]=
+}
+
+# The program sees a reset: the connection is broken, not ended.
+reset() { # CLIENT; it was connected with: connect A linger=0
+  close "$1"
+}
+
+size_of() { # CLIENT: how many bytes came in all
+  stat -c %s "$WORK/$1.out"
+}
+
+has_come() { # CLIENT BYTES
+  (($(size_of "$1") >= $2)) || is_closed "$1"
+}
+
+is_closed() { # CLIENT
+  [[ ! ${CLIENT[$1]} ]] || has_ended "${CLIENT[$1]}" || grep -qE 'socket 2 \(fd [0-9]+\) is at EOF|Connection reset|Broken pipe' "$WORK/$1.log"
+}
+
+# The next bytes that come to the client are these.
+expect() { # CLIENT TEXT
+  printf '%b' "$2" >"$WORK/expected"
+  expect_file "$1" "$WORK/expected"
+}
+
+expect_file() { # CLIENT FILE
+  local size at=${AT[$1]}
+  size=$(stat -c %s "$2")
+  until_more "$1" $((at + size))
+  tail -c +$((at + 1)) "$WORK/$1.out" | head -c "$size" >"$WORK/came"
+  same_bytes "$2" "$WORK/came" "$1" || fail
+  AT[$1]=$((at + size))
+}
+
+# Wait for so many bytes; as long as more come, the limit starts anew.
+until_more() { # CLIENT BYTES
+  local before=${AT[$1]}
+  until until_true has_come "$1" "$2"; do
+    (($(size_of "$1") > before)) && [[ ! -s $WORK/stopped ]] || return 0
+    before=$(size_of "$1")
+  done
+}
+
+# A line that the extended regular expression fits comes next. Sets LINE.
+expect_answer() { # CLIENT REGEX
+  until_true has_whole_line "$1" || true
+  LINE=$(tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -n 1 | tr -d '\0')
+  [[ $LINE =~ ^$2$ ]] && has_whole_line "$1" || {
+    tell_sent "$1"
+    detail expected "a line like: $2" "形如这样的行:$2"
+    detail came "$(tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -n 1 | head -c 200 | escape)"
+    fail
+  }
+  AT[$1]=$((AT[$1] + $(tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -n 1 | wc -c)))
+}
+
+has_whole_line() { # CLIENT
+  (($(tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -n 1 | tr -cd '\n' | wc -c) > 0)) || is_closed "$1"
+}
+
+# Nothing more comes to the client for a while.
+expect_nothing() { # CLIENT
+  local end
+  now_ms
+  end=$((MS + QUIET_MS * PATIENCE / 10))
+  while ((MS < end)); do
+    (($(size_of "$1") == AT[$1])) || {
+      tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -c 100 >"$WORK/came"
+      tell_sent "$1"
+      detail expected ""
+      detail came "$(escape <"$WORK/came")"
+      fail
+    }
+    nap 0.02
+    now_ms
+  done
+}
+
+# The program closes the connection, after all that was expected before.
+expect_closed() { # CLIENT
+  until_true is_closed "$1" || fail "the program does not close the connection" "程序没有关闭连接"
+  expect_nothing_left "$1"
+}
+
+expect_nothing_left() { # CLIENT
+  (($(size_of "$1") == AT[$1])) || {
+    tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -c 100 >"$WORK/came"
+    : >"$WORK/expected"
+    same_bytes "$WORK/expected" "$WORK/came" "$1" || fail
+  }
+}
+
+expect_open() { # CLIENT
+  ! is_closed "$1" || fail "the program closed the connection" "程序关闭了连接"
+}
+
+# Connections that say nothing: cheap, many. They end with the check.
+crowd() { # COUNT
+  local i fd
+  for ((i = 0; i < $1; i++)); do
+    { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || fail "no connection can be made to port PORT" "无法连接到端口"
+  done
+}
+
+# A client that sends the file and half-closes, and reads nothing before
+# read_late. (A client that is paused would not send either.)
+send_unread() { # CLIENT FILE
+  local fd
+  { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || fail "no connection can be made to port PORT" "无法连接到端口"
+  printf "" | tee "$WORK/$1.out" >"$WORK/$1.log"
+  SENT[$1]="$(stat -c %s "$2") bytes" TO[$1]=$fd AT[$1]=0
+  socat -u "FILE:$2" "FD:$fd,shut-down" 2>/dev/null &
+  CLIENT[$1]=$!
+}
+
+read_late() { # CLIENT
+  cat <&"${TO[$1]}" >"$WORK/$1.out" 2>/dev/null &
+  CLIENT[$1]=$!
+}
+
+# A whole conversation: connect, send the file, half-close, read to the end.
+ask_file() { # CLIENT FILE
+  connect "$1"
+  send_file "$1" "$2"
+  wait $!
+  half_close "$1"
+}
+
+# --- files ---
+
+# A file of letters and newlines, or of any bytes; the same for the same SEED.
+make_text() { # FILE SIZE
+  make_bytes /dev/stdout $(($2 * 5)) | LC_ALL=C tr -dc 'a-z \n' | head -c "$2" >"$1"
+}
+
+make_bytes() { # FILE SIZE
+  openssl enc -aes-128-ctr -nosalt -K "$(printf '%032x' "${SEED:-1}")" -iv 00 \
+    -in /dev/zero 2>/dev/null | head -c "$2" >"$1"
+}
+
+# --- quality ---
+
+# Note the program's memory and descriptors, to compare with later.
+note_resources() {
+  MEMORY=$(memory) DESCRIPTORS=$(descriptors)
+}
+
+memory() { # resident memory of the program in kB: VmRSS of proc(5)
+  awk '/^VmRSS/ { print $2 }' "/proc/$PID/status" 2>/dev/null || echo 0
+}
+
+descriptors() {
+  find "/proc/$PID/fd" -mindepth 1 2>/dev/null | wc -l
+}
+
+# At most so much more memory than was noted.
+expect_memory_within() { # KB
+  local grew=$(($(memory) - MEMORY))
+  ((grew <= $1)) || fail "its memory grew by more than $1 kB" "内存增长超过 $1 kB"
+}
+
+# As many open descriptors as were noted.
+expect_descriptors_back() {
+  until_true are_descriptors_back || fail "descriptors were left open" "有描述符没有关闭"
+}
+
+are_descriptors_back() {
+  (($(descriptors) <= DESCRIPTORS))
+}
+
+ticks() {
+  local stat
+  read -r stat <"/proc/$PID/stat" || return 0
+  stat=${stat##*) }
+  # shellcheck disable=SC2086 # split into fields
+  set -- $stat
+  echo $((${12} + ${13}))
+}
+
+# While nothing happens, the program uses no processor time.
+expect_idle() {
+  local before after
+  nap 0.1
+  before=$(ticks)
+  nap 0.4
+  after=$(ticks)
+  ((after - before <= 8)) || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
+}
+
+# Wait until nothing moves: no processor time is used for a fifth of a second.
+settle() {
+  local before=-1 end
+  now_ms
+  end=$((MS + 4 * LIMIT_MS * PATIENCE / 10))
+  until [[ $(ticks) == "$before" ]]; do
+    before=$(ticks)
+    now_ms
+    ((MS < end)) && [[ ! -s $WORK/stopped ]] || fail "the program does not come to rest" "程序静不下来"
+    nap 0.2
+  done
+}
+
+# --- bytes ---
+
+# Bytes as C writes them: letters, \n, \x80.
+escape() {
+  od -An -v -tu1 -w1 | awk '{
+    c = $1
+    if (c == 10) printf "\\n"
+    else if (c == 13) printf "\\r"
+    else if (c == 9) printf "\\t"
+    else if (c == 92) printf "\\\\"
+    else if (c < 32 || c > 126) printf "\\x%02x", c
+    else printf "%c", c
+  }'
+}
+
+# A port of the kernel's choice is another one each time.
+mask_port() {
+  sed -E 's/port [0-9]+/port PORT/g'
+}
+
+tell_sent() { # [CLIENT]
+  [[ -z ${1-} || -z ${SENT[$1]} ]] || detail sent "$(printf '%s' "${SENT[$1]}" | head -c 80)"
+}
+
+# Whether two files are the same; if not, what was expected and what came, from
+# a little before the first wrong byte, which is marked.
+same_bytes() { # EXPECTED CAME [CLIENT]
+  local at total from lead
+  cmp -s "$1" "$2" && return
+  tell_sent "${3-}"
+  total=$(stat -c %s "$1")
+  at=$(cmp "$1" "$2" 2>&1 | sed -nE 's/.*(byte|char) ([0-9]+).*/\2/p')
+  if cmp "$1" "$2" 2>&1 | grep -q EOF || [[ ! $at ]]; then
+    at=$(($(stat -c %s "$1" "$2" | sort -n | head -n 1) + 1))
+  fi
+  from=$((at > 21 ? at - 20 : 1))
+  lead=$(((from > 1) * 3 + $(tail -c +"$from" "$1" | head -c $((at - from)) | escape | wc -m)))
+  detail expected "$(window "$1" "$from")"
+  detail came "$(window "$2" "$from")"
+  printf 'mark\t%s\t%s\t%s\n' "$lead" "$at" "$total" >>"$WORK/details"
+  return 1
+}
+
+window() { # FILE FROM
+  local shown
+  shown=$(tail -c +"$2" "$1" | head -c 44 | escape)
+  (($2 == 1)) || shown=...$shown
+  (($(stat -c %s "$1") < $2 + 44)) || shown+=...
+  echo "$shown"
+}
