@@ -31,7 +31,7 @@ vpath %.c $(sort $(dir $(SOURCES)))
 all: $(PROGRAMS) ## build all programs (also: make)
 
 help: ## this list
-	@scripts/help $(MAKEFILE_LIST) $(SOURCES)
+	@scripts/help '$(MAKEFILE_LIST)' $(SOURCES)
 
 # make echo-server builds build/echo-server; make 03 builds the chapter's.
 $(PROGRAMS): %: $(BUILD)/%
@@ -68,9 +68,6 @@ demo: all ## run the programs and show both sides (SPEED=0: no pauses)
 test: all ## run the tests of the programs and of the text
 	@scripts/test
 
-test-tools: ## run the tests of the scripts
-	@scripts/test --tools
-
 asan: ## build all with the address and undefined-behaviour sanitizers
 	@$(MAKE) BUILD=$(BUILD)/asan CFLAGS='$(SANITIZE)' all
 
@@ -84,8 +81,20 @@ test-backends: all ## run the programs' tests on poll and on select
 	@EVENT_NOEPOLL=1 scripts/test --programs
 	@EVENT_NOEPOLL=1 EVENT_NOPOLL=1 scripts/test --programs
 
-test-the-tests: all ## put each known defect back: its tests must fail
-	@scripts/test-the-tests
+labs: ## the labs, and what you have reached in them
+	@scripts/lab list
+
+lab-%: ## lab-03-shared-event, or lab-03: put the starter there, build, check
+	@scripts/lab run $*
+
+hint-%: ## the next hint of a lab
+	@scripts/lab hint $*
+
+watch-%: ## run a lab again at each save
+	@scripts/lab watch $*
+
+reset-%: ## keep your file of a lab, and put the starter back
+	@scripts/lab reset $*
 
 lint: ## clang-format, cppcheck, shellcheck and shfmt
 	@scripts/lint
@@ -103,10 +112,12 @@ compile_commands.json: Makefile $(SOURCES) ## for editors and clangd
 clean: ## remove build/
 	rm -rf $(BUILD) compile_commands.json
 
+# What a teacher and we need, and a student's copy lacks.
+include $(wildcard scripts/teaching.mk)
+
 .DEFAULT:
 	@echo "make: no target '$@'. Chapters: $(CHAPTERS). Programs:" \
 		"$(PROGRAMS). All targets: make help" >&2; exit 2
 
-.PHONY: all help ready demo test test-tools asan test-asan test-valgrind test-backends \
-	test-the-tests lint api-coverage install-libevent clean $(PROGRAMS) \
-	$(PROGRAMS:%=demo-%)
+.PHONY: all help ready demo test asan test-asan test-valgrind test-backends \
+	labs lint api-coverage install-libevent clean $(PROGRAMS) $(PROGRAMS:%=demo-%)

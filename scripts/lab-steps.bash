@@ -38,6 +38,15 @@ check() { # POINTS SECTION FUNCTION EN ZH; SECTION is a heading of the chapter's
   CHECK[$3]=$1$'\t'$2$'\t'$4$'\t'$5
 }
 
+points_of_all() {
+  local function points sum=0
+  for function in "${CHECKS[@]}"; do
+    points=${CHECK[$function]%%$'\t'*}
+    sum=$((sum + points))
+  done
+  echo "$sum"
+}
+
 # --- what is recorded ---
 
 record() { # FIELD...
@@ -65,7 +74,7 @@ fail() { # [EN ZH]
   [[ -z $details ]] || printf '%s\n' "$details" >>"$RESULTS"
   [[ -z ${1-} ]] || record why "$1" "$2"
   tell_the_end
-  STEP=
+  : >"$WORK/told"
   exit 1
 }
 
@@ -313,18 +322,19 @@ peer() { # CLIENT SOCAT-ADDRESS
   exec {to}<>"$fifo"
   printf "" | tee "$WORK/$1.out" >"$WORK/$1.log"
   (
-    exec {to}>&-
     close_ours
     exec socat -b 65536 -t 600 -d -d - "$2,keepalive" <"$fifo" >"$WORK/$1.out" 2>"$WORK/$1.log"
   ) &
   CLIENT[$1]=$! TO[$1]=$to AT[$1]=0 SENT[$1]=
 }
 
-# In a child: what it does not need, it does not hold open.
+# In a child: nothing of ours stays open but the three standard descriptors. (A
+# fourth, 255, is bash's own and ends with exec.)
 close_ours() {
   local fd
-  for fd in "${TO[@]}" "$STDIN" "$NEVER"; do
-    [[ ! $fd ]] || exec {fd}>&-
+  for fd in "/proc/$BASHPID/fd"/*; do
+    fd=${fd##*/}
+    ((fd <= 2 || fd == 255)) || exec {fd}>&-
   done
 }
 

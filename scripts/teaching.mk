@@ -1,0 +1,22 @@
+# teaching.mk -- targets for who teaches with the course, or works on it. It is
+# a part of the Makefile which `make handout` leaves out.
+
+test-tools: ## run the tests of the scripts
+	@scripts/test --tools
+
+test-the-tests: all ## put each known defect back: its tests must fail
+	@scripts/test-the-tests
+
+test-labs: ## prove each lab: starter, solution, mutants
+	@scripts/test-labs $(LABS)
+
+grade: ## SUBMISSIONS=dir [OUT=dir] [LABS=..]: grade what students handed in
+	@LABS='$(LABS)' scripts/grade '$(SUBMISSIONS)' $(OUT)
+
+handout: ## OUT=dir [FORMAT=gradescope|github]: the course without solutions
+	@scripts/handout $(if $(FORMAT),--$(FORMAT)) '$(OUT)'
+
+new-lab: ## NN=.. NAME=..: the template of a lab
+	@scripts/new-lab '$(NN)' '$(NAME)'
+
+.PHONY: test-tools test-the-tests test-labs grade handout new-lab

@@ -1,0 +1,51 @@
+# labs.bash -- a course with one lab, for the tests of what makes, checks, grades
+# and hands out labs: `tiny`, the template of scripts/new-lab, filled in.
+
+bats_load_library bats-support
+bats_load_library bats-assert
+bats_require_minimum_version 1.5.0
+
+ROOT=$(cd "${BATS_TEST_DIRNAME%/tests*}" && pwd)
+unset LC_ALL LC_MESSAGES SANDBOX LABS OUT JOBS
+export LANG=C.UTF-8
+
+# A mutant of the solution that a sed script makes.
+add_mutant() { # LAB NAME SED-SCRIPT
+  local name=${1##*/} room
+  room=$(mktemp -d -p "$BATS_FILE_TMPDIR")
+  unifdef -x2 -DSOLUTION "$1/$name.c" >"$room/a"
+  sed -E "$3" "$room/a" >"$room/b"
+  diff -u --label "a/$name.c" --label "b/$name.c" "$room/a" "$room/b" >"$1/mutants/$2.patch" || [[ $? == 1 ]]
+}
+
+fill_in() { # LAB
+  sed -i 's/TODO:\? *//' "$1"/*.md "$1"/*.c "$1"/*.bash
+  add_mutant "$1" says-hello 's/(cannot queue an answer.*)$/\1\n    bufferevent_write(bev, "hello", 5);/'
+  add_mutant "$1" forgets-to-read 's/conn->bev, EV_READ/conn->bev, EV_WRITE/'
+  add_mutant "$1" leaks-clients 's/^    conn_free\(arg\);$/    ;/'
+  add_mutant "$1" deaf-to-sigterm 's/, SIGTERM,/, SIGUSR1,/'
+}
+
+# A course in DIR, known to git.
+make_course() { # DIR
+  mkdir -p "$1"/{chapters/03-event,tests}
+  cp -r "$ROOT/scripts" "$ROOT/Makefile" "$ROOT/.gitignore" "$1"
+  cp "$ROOT"/chapters/03-event/*.{md,c} "$1/chapters/03-event"
+  cp "$ROOT/README.md" "$ROOT/README.zh.md" "$1"
+  (
+    cd "$1"
+    scripts/new-lab 03 tiny
+    fill_in chapters/03-event/labs/tiny
+    git init -q . && git add -A
+  )
+}
+
+# The reference solution of tiny.
+solution() { # COURSE
+  unifdef -x2 -DSOLUTION "$1/chapters/03-event/labs/tiny/tiny.c"
+}
+
+boxed() {
+  [[ $("$ROOT/scripts/lab-check" --check 2>/dev/null) == namespaces ]] ||
+    skip "no namespaces can be made here"
+}

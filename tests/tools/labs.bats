@@ -1,0 +1,302 @@
+# labs.bats -- the student's side of the labs, and the proof of a lab.
+
+setup_file() {
+  load ../lib/labs
+  make_course "$BATS_FILE_TMPDIR/course"
+}
+
+setup() {
+  load ../lib/labs
+  COURSE=$BATS_TEST_TMPDIR/course
+  cp -r "$BATS_FILE_TMPDIR/course" "$COURSE"
+  cd "$COURSE"
+  MINE=labs/03-tiny/tiny.c
+  LAB=chapters/03-event/labs/tiny
+}
+
+teardown() {
+  [[ ! ${BIN-} ]] || rm -r "$BIN"
+}
+
+# What is written in the language of a reader.
+chinese() {
+  LANG=zh_CN.UTF-8 "$@"
+}
+
+# Make the student's file from the solution, changed by a sed script.
+hand_in() { # [SED-SCRIPT]
+  mkdir -p labs/03-tiny
+  solution "$COURSE" | sed -E "${1-}" >"$MINE"
+}
+
+@test "make labs lists each lab with its title, points and what was reached" {
+  run make -s labs
+  assert_success
+  assert_line --regexp '^  03-tiny +░░░░░░░░░░  0/10  make \* +20 min  a title$'
+  hand_in
+  scripts/lab run 03-tiny
+  run make -s labs
+  assert_line --regexp '^  03-tiny +██████████ 10/10 '
+  assert_line --partial '10 of 10 points'
+}
+
+@test "make lab-03 puts the starter there, says that red is expected, and fails" {
+  run make -s lab-03
+  assert_failure
+  assert_line 'The first run is meant to be red: it shows what is to be done.'
+  assert_line "The starter is in $MINE: this file is yours now."
+  assert_line --partial '✗ a client gets its line back  (0 of 4)'
+  assert_line --regexp '^score: 0 of 10 \(0 %\)$'
+  run cmp "$MINE" <(unifdef -x2 -USOLUTION "$LAB/tiny.c")
+  assert_success
+}
+
+@test "the second run says no more that red is expected, and keeps the student's file" {
+  scripts/lab run 03 || true
+  echo '/* mine */' >>"$MINE"
+  run scripts/lab run 03
+  refute_line --partial 'meant to be red'
+  run tail -n 1 "$MINE"
+  assert_output '/* mine */'
+}
+
+@test "make lab-03-tiny succeeds for a right solution" {
+  hand_in
+  run make -s lab-03-tiny
+  assert_success
+  assert_line 'score: 10 of 10 (100 %)'
+}
+
+# A program that answers with the wrong fourth byte.
+hand_in_wrong() {
+  hand_in 's/^    if \(bufferevent_write_buffer.*/    if (bufferevent_write(bev, "help!\\n", 6) < 0)/'
+}
+
+@test "a failed check shows the steps before it, what was sent, expected and came, and where to read" {
+  hand_in_wrong
+  run scripts/lab run 03-tiny
+  assert_failure 1
+  run sed -n '/gets its line back  (/,/read on/p' <<<"$output"
+  assert_output '  ✗ a client gets its line back  (0 of 4)
+      ✓ the server listens
+      ✗ A sends a line and gets it back
+          sent      hello\n
+          expected  hello\n
+          came      help!\n
+                       ^ byte 4 of 6
+      read on: chapters/03-event/README.md, "How it works"'
+}
+
+@test "the tool speaks Chinese where LANG does, to the same end" {
+  hand_in_wrong
+  run chinese scripts/lab run 03-tiny
+  assert_failure 1
+  run sed -n '/收回自己发出的一行  (/,/参考/p' <<<"$output"
+  assert_output '  ✗ 客户端能收回自己发出的一行  (0/4)
+      ✓ 服务器开始监听
+      ✗ A 发出一行并原样收回
+          发送  hello\n
+          期望  hello\n
+          收到  help!\n
+                   ^ 第 4 字节,共 6 字节
+      参考:chapters/03-event/README.zh.md, 「工作原理」'
+  run chinese scripts/lab list
+  assert_line --partial '标题'
+}
+
+@test "a hint a time, three in all, in both languages" {
+  run scripts/lab hint 03-tiny
+  assert_line --index 0 '03-tiny: hint 1 of 3'
+  assert_line --index 1 'where to look'
+  run chinese scripts/lab hint 03-tiny
+  assert_line --index 0 '03-tiny: 提示 2/3'
+  assert_line --index 1 '用哪个函数'
+  scripts/lab hint 03-tiny
+  run scripts/lab hint 03-tiny
+  assert_line --index 0 'There is no further hint; this is the last.'
+}
+
+@test "make reset-03-tiny keeps the student's file before it puts the starter back" {
+  hand_in
+  cp "$MINE" "$BATS_TEST_TMPDIR/before"
+  run make -s reset-03-tiny
+  assert_success
+  cmp labs/03-tiny/tiny.c.*.bak "$BATS_TEST_TMPDIR/before"
+  cmp "$MINE" <(unifdef -x2 -USOLUTION "$LAB/tiny.c")
+  run scripts/lab reset 03-tiny
+  assert_output "$MINE is the starter already."
+}
+
+@test "make watch-03-tiny runs the lab again when the file is saved" {
+  scripts/lab run 03-tiny >/dev/null || true
+  scripts/lab watch 03-tiny >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
+  watcher=$!
+  # entr watches once it has run the lab.
+  for ((i = 0; i < 1000; i++)); do
+    ! grep -q '^score: 0 of 10' "$BATS_TEST_TMPDIR/log" || break
+    sleep 0.05
+  done
+  for ((i = 0; i < 1000; i++)); do
+    ((i % 40)) || hand_in
+    ! grep -q '^score: 10 of 10' "$BATS_TEST_TMPDIR/log" || break
+    sleep 0.05
+  done
+  kill "$watcher"
+  run cat "$BATS_TEST_TMPDIR/log"
+  assert_line 'score: 10 of 10 (100 %)'
+}
+
+@test "a lab that is not there is an error that lists those that are" {
+  run --separate-stderr scripts/lab run 03-nothing
+  assert_failure 2
+  assert_equal "${stderr_lines[0]}" "lab: no lab '03-nothing'. There are:"
+  assert_equal "${stderr_lines[1]}" "  03-tiny"
+}
+
+@test "a chapter's number stands for its first lab that has not been passed" {
+  scripts/new-lab 03 other
+  hand_in
+  scripts/lab run 03-tiny
+  run scripts/lab hint 03
+  assert_line --index 0 '03-other: hint 1 of 3'
+}
+
+@test "a program that does not compile is told with the compiler's words" {
+  hand_in 's/^int main\(.*/int main(int argc, char **argv, what)/'
+  run scripts/lab run 03-tiny
+  assert_failure 1
+  assert_line '  ✗ it does not compile  (0 of 10)'
+  assert_line --regexp '\| tiny.c:[0-9]+:[0-9]+: error: '
+  assert_line 'score: 0 of 10 (0 %)'
+}
+
+@test "a program that hangs, crashes, is killed or ends early is told as what it is" {
+  hand_in 's/^(static void read_cb.*)$/\1/; s/^    if \(bufferevent_write_buffer.*/    for (volatile int i = 1; i;);\n&/'
+  run scripts/lab run 03-tiny
+  assert_failure 1
+  assert_line --partial 'came      nothing'
+  hand_in 's/^    if \(bufferevent_write_buffer.*/    *(volatile int *)arg = *(volatile int *)8;\n&/'
+  run scripts/lab run 03-tiny
+  assert_line --partial 'sanitizer:  AddressSanitizer: SEGV'
+  hand_in 's/^    if \(bufferevent_write_buffer.*/    raise(SIGKILL);\n&/'
+  run scripts/lab run 03-tiny
+  assert_line --partial 'the program was ended by SIGKILL'
+  hand_in 's/^    if \(bufferevent_write_buffer.*/    exit(7);\n&/'
+  run scripts/lab run 03-tiny
+  assert_line --partial 'the program had ended, with exit status 7'
+}
+
+@test "the sanitizer's report shows the line of the student's file" {
+  hand_in 's/^    conn_free\(arg\);$/&\n    ((struct conn *)arg)->bev = NULL;/'
+  run scripts/lab run 03-tiny
+  assert_failure 1
+  assert_line --partial 'sanitizer:  AddressSanitizer: heap-use-after-free'
+  assert_line --regexp '^          tiny.c:[0-9]+  \(\(struct conn \*\)arg\)->bev = NULL;$'
+}
+
+@test "a program that eats memory, writes or forks without end is stopped, and told so" {
+  boxed
+  mkdir -p labs/03-tiny
+  cp "$ROOT/tests/hostile/memory-eater.c" "$MINE"
+  run scripts/lab run 03-tiny
+  assert_line --partial 'the program used more than 400 MB of memory and was stopped'
+  cp "$ROOT/tests/hostile/endless-output.c" "$MINE"
+  run scripts/lab run 03-tiny
+  assert_line --partial 'the program wrote more than 1 MB of output and was stopped'
+  cp "$ROOT/tests/hostile/fork-bomb.c" "$MINE"
+  run scripts/lab run 03-tiny
+  assert_line --partial 'the program started more than 24 processes and was stopped'
+}
+
+@test "a check that fails by a mistake of its own says so and does not pass" {
+  sed -i 's/^  connect A$/  conect A/' "$LAB/checks.bash"
+  hand_in
+  run scripts/lab run 03-tiny
+  assert_failure 1
+  assert_line --partial 'the check itself failed'
+  assert_line --partial 'conect: command not found'
+}
+
+@test "without a box nothing runs, unless it is asked for" {
+  # The user of the box has to find the stand-ins too.
+  BIN=$(mktemp -d)
+  printf '#!/bin/sh\nexit 1\n' | tee "$BIN/bwrap" >"$BIN/unshare"
+  chmod -R 755 "$BIN"
+  hand_in
+  if ((EUID == 0)); then
+    PATH=$BIN:$PATH run scripts/lab-check --check
+    assert_output user
+    PATH=$BIN:$PATH run scripts/lab run 03-tiny
+    assert_success
+  else
+    PATH=$BIN:$PATH run --separate-stderr scripts/lab run 03-tiny
+    assert_failure 125
+    assert_equal "$output" ""
+    [[ $stderr == *"SANDBOX=no runs it without a box"* ]]
+  fi
+  SANDBOX=no PATH=$BIN:$PATH run scripts/lab run 03-tiny
+  assert_success
+}
+
+@test "time limits grow with PATIENCE" {
+  hand_in 's/^    if \(bufferevent_write_buffer.*/    usleep(3000000);\n&/; s/^#include <stdlib.h>/&\n#include <unistd.h>/'
+  PATIENCE=10 run scripts/lab run 03-tiny
+  assert_failure
+  PATIENCE=30 run scripts/lab run 03-tiny
+  assert_line --partial '✓ a client gets its line back'
+}
+
+@test "make test-labs proves a lab, and ends with a table and a count" {
+  scripts/test-labs --update tiny
+  run make -s test-labs LABS=tiny
+  assert_success
+  assert_line --index 0 'lab                    checks  starter  solution  mutants caught'
+  assert_line --index 1 'tiny                        4  fails    passes    5 of 5'
+  assert_line --index 2 '7 passed, 0 failed, 0 skipped'
+}
+
+@test "make test-labs fails for a report that is another one than was kept" {
+  scripts/test-labs --update tiny
+  sed -i 's/gets its line back/gets its line/' "$LAB/checks.bash"
+  run scripts/test-labs tiny
+  assert_failure
+  assert_line --regexp '^tiny +4  fails    passes    0 of 5$'
+}
+
+@test "make test-labs fails for a mutant that passes, a starter that passes, a solution that fails" {
+  scripts/test-labs --update tiny
+  add_mutant "$LAB" right 's/bev, EV_READ\)/bev, EV_READ | EV_WRITE)/'
+  run scripts/test-labs --update tiny
+  assert_failure
+  assert_line --regexp '5 of 6$'
+  rm "$LAB/mutants"/right*
+  sed -i 's/^#ifdef SOLUTION/#if 1/; s/^#else/#elif 0/' "$LAB/tiny.c"
+  run scripts/test-labs tiny
+  assert_failure
+  assert_line --regexp '^tiny +4  BAD      passes '
+}
+
+@test "make test-labs fails for a lab with a TODO or with too few mutants" {
+  scripts/test-labs --update tiny
+  echo TODO >>"$LAB/TASK.md"
+  rm "$LAB/mutants"/says-hello.*
+  run scripts/test-labs tiny
+  assert_failure
+  assert_line --partial 'TODO'
+  assert_line --partial 'there are fewer than five mutants'
+}
+
+@test "scripts/test-labs --times runs the solution again and again" {
+  run scripts/test-labs --times 3 tiny
+  assert_success
+  assert_line --regexp '^tiny +3 of 3 runs passed$'
+}
+
+@test "make new-lab refuses a chapter that is not there, a lab that is, and a bad name" {
+  run scripts/new-lab 99 new
+  assert_failure 2
+  run scripts/new-lab 03 tiny
+  assert_failure 1
+  run scripts/new-lab 03 'A b'
+  assert_failure 2
+}
