@@ -17,7 +17,7 @@
 # folder of its own), RESULTS (where records go) and PATIENCE (a factor on every
 # time limit). A text is given with printf's escapes: '\n', '\0', '\x80'.
 #
-# shellcheck disable=SC2034 # variables that the checks use
+# shellcheck disable=SC2034,SC1111 # variables of the checks; Chinese quotation marks
 
 READY='^listening on .* port [0-9]+$'
 LIMIT_MS=2000 # how long a thing may take on a quick machine
@@ -129,15 +129,17 @@ nap() { # SECONDS
 }
 
 # Poll until the command succeeds, or fail silently (1) at the limit, or as soon
-# as the program was stopped for going beyond its limits.
+# as the program was stopped for going beyond its limits. A long wait asks less
+# often.
 until_true() { # COMMAND...
-  local end
+  local end pause=5
   now_ms
   end=$((MS + LIMIT_MS * PATIENCE / 10))
   until "$@"; do
     now_ms
     ((MS < end)) && [[ ! -s $WORK/stopped ]] || return 1
-    nap 0.01
+    nap "0.0$((pause / 10))$((pause % 10))"
+    ((pause >= 50)) || pause=$((pause + 3))
   done
 }
 
@@ -213,7 +215,7 @@ end_input() {
 }
 
 signal() { # NAME: send a signal to the program
-  [[ $PID ]] && kill -"$1" "$PID" 2>/dev/null || fail "there is no program to send SIG$1 to" "没有可接收 SIG$1 的程序"
+  { [[ $PID ]] && kill -"$1" "$PID" 2>/dev/null; } || fail "there is no program to send SIG$1 to" "没有可接收 SIG$1 的程序"
 }
 
 await_status() {
@@ -418,7 +420,7 @@ until_more() { # CLIENT BYTES
 expect_answer() { # CLIENT REGEX
   until_true has_whole_line "$1" || true
   LINE=$(tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -n 1 | tr -d '\0')
-  [[ $LINE =~ ^$2$ ]] && has_whole_line "$1" || {
+  { [[ $LINE =~ ^$2$ ]] && has_whole_line "$1"; } || {
     tell_sent "$1"
     detail expected "a line like: $2" "形如这样的行:$2"
     detail came "$(tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -n 1 | head -c 200 | escape)"
@@ -568,7 +570,7 @@ settle() {
   until [[ $(ticks) == "$before" ]]; do
     before=$(ticks)
     now_ms
-    ((MS < end)) && [[ ! -s $WORK/stopped ]] || fail "the program does not come to rest" "程序静不下来"
+    { ((MS < end)) && [[ ! -s $WORK/stopped ]]; } || fail "the program does not come to rest" "程序静不下来"
     nap 0.2
   done
 }

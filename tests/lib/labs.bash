@@ -33,7 +33,7 @@ make_course() { # DIR
   cp "$ROOT"/chapters/03-event/*.{md,c} "$1/chapters/03-event"
   cp "$ROOT/README.md" "$ROOT/README.zh.md" "$1"
   (
-    cd "$1"
+    cd "$1" || exit
     scripts/new-lab 03 tiny
     fill_in chapters/03-event/labs/tiny
     git init -q . && git add -A

@@ -9,7 +9,7 @@ setup() {
   load ../lib/labs
   COURSE=$BATS_TEST_TMPDIR/course
   cp -r "$BATS_FILE_TMPDIR/course" "$COURSE"
-  cd "$COURSE"
+  cd "$COURSE" || exit
   MINE=labs/03-tiny/tiny.c
   LAB=chapters/03-event/labs/tiny
 }
