@@ -5,7 +5,7 @@
 # expects. What fails ends the check and says what was sent, expected, and came.
 #
 #   check 4 "What goes wrong" neighbour_goes_on \
-#     "the second client is heard when the first has left" "第一个客户端走后,第二个仍有应答"
+#     "the second client is heard when the first has left" "第一个客户端走后，第二个仍有应答"
 #   neighbour_goes_on() {
 #     step "the server listens" "服务器开始监听"
 #     start
@@ -96,11 +96,11 @@ tell_the_end() {
 
 tell_status() { # STATUS
   case $1 in
-    153) record why "the program wrote more than $((MAX_OUTPUT >> 20)) MB of output and was stopped" "程序的输出超过 $((MAX_OUTPUT >> 20)) MB,已被终止" ;;
-    152) record why "the program used too much processor time and was stopped" "程序占用处理器时间过多,已被终止" ;;
+    153) record why "the program wrote more than $((MAX_OUTPUT >> 20)) MB of output and was stopped" "程序的输出超过 $((MAX_OUTPUT >> 20)) MB，已被终止" ;;
+    152) record why "the program used too much processor time and was stopped" "程序占用处理器时间过多，已被终止" ;;
     99) record why "the program was ended by the sanitizer" "程序被 sanitizer 终止" ;;
     12[89] | 1[3-9]?) record why "the program was ended by SIG$(kill -l $(($1 - 128)))" "程序被信号 SIG$(kill -l $(($1 - 128))) 终止" ;;
-    *) record why "the program had ended, with exit status $1" "程序已经结束,退出码为 $1" ;;
+    *) record why "the program had ended, with exit status $1" "程序已经结束，退出码为 $1" ;;
   esac
   [[ ! -s $WORK/stderr || $1 == 99 ]] || grep -v '^==' "$WORK/stderr" | tail -n 2 |
     mask_port | cut -c 1-160 | while read -r line; do record shown "$line"; done
@@ -263,7 +263,7 @@ has_line() { # REGEX [COUNT]
 expect_line() { # REGEX [COUNT]
   until_true has_line_or_end "$@"
   has_line "$@" || {
-    detail expected "a line like: $1${2:+ ($2 times)}" "形如这样的行:$1${2:+($2 次)}"
+    detail expected "a line like: $1${2:+ ($2 times)}" "形如这样的行：$1${2:+（$2 次）}"
     detail came "$(tail -n 3 "$WORK/stdout" | mask_port | escape | head -c 200)"
     fail
   }
@@ -275,7 +275,7 @@ has_line_or_end() { # REGEX [COUNT]
 
 expect_no_line() { # REGEX
   ! has_line "$1" || {
-    detail expected "no line like: $1" "没有形如这样的行:$1"
+    detail expected "no line like: $1" "没有形如这样的行：$1"
     detail came "$(grep -E -m 1 -- "$1" "$WORK/stdout" | mask_port | escape)"
     fail
   }
@@ -289,7 +289,7 @@ expect_output() { # TEXT
 
 expect_error() { # REGEX: a line on standard error
   until_true grep -qE -- "$1" "$WORK/stderr" || {
-    detail expected "on standard error: $1" "标准错误中有:$1"
+    detail expected "on standard error: $1" "标准错误中有：$1"
     detail came "$(tail -n 2 "$WORK/stderr" | mask_port | escape | head -c 200)"
     fail
   }
@@ -332,11 +332,11 @@ peer() { # CLIENT SOCAT-ADDRESS
 
 # In a child: nothing of ours stays open but the three standard descriptors. (A
 # fourth, 255, is bash's own and ends with exec.)
-close_ours() {
+close_ours() { # [BUT]
   local fd
   for fd in "/proc/$BASHPID/fd"/*; do
     fd=${fd##*/}
-    ((fd <= 2 || fd == 255)) || exec {fd}>&-
+    ((fd <= 2 || fd == 255 || fd == ${1:-0})) || exec {fd}>&-
   done
 }
 
@@ -422,7 +422,7 @@ expect_answer() { # CLIENT REGEX
   LINE=$(tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -n 1 | tr -d '\0')
   { [[ $LINE =~ ^$2$ ]] && has_whole_line "$1"; } || {
     tell_sent "$1"
-    detail expected "a line like: $2" "形如这样的行:$2"
+    detail expected "a line like: $2" "形如这样的行：$2"
     detail came "$(tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -n 1 | head -c 200 | escape)"
     fail
   }
@@ -505,7 +505,7 @@ ask_file() { # CLIENT FILE
 
 # A file of letters and newlines, or of any bytes; the same for the same SEED.
 make_text() { # FILE SIZE
-  make_bytes /dev/stdout $(($2 * 5)) | LC_ALL=C tr -dc 'a-z \n' | head -c "$2" >"$1"
+  make_bytes /dev/stdout $(($2 * 12 + 4096)) | LC_ALL=C tr -dc 'a-z \n' | head -c "$2" >"$1"
 }
 
 make_bytes() { # FILE SIZE
@@ -545,7 +545,10 @@ are_descriptors_back() {
 
 ticks() {
   local stat
-  read -r stat <"/proc/$PID/stat" || return 0
+  { read -r stat <"/proc/$PID/stat"; } 2>/dev/null || {
+    echo 0
+    return
+  }
   stat=${stat##*) }
   # shellcheck disable=SC2086 # split into fields
   set -- $stat
@@ -555,6 +558,7 @@ ticks() {
 # While nothing happens, the program uses no processor time.
 expect_idle() {
   local before after
+  ! has_ended "$RUN" || fail
   nap 0.1
   before=$(ticks)
   nap 0.4

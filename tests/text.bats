@@ -28,3 +28,21 @@ setup() {
   run scripts/api-coverage --check
   assert_success
 }
+
+# The file and the test of: `tests/NAME.bats`, "name" -- a line each, with a tab.
+tests_named_in() { # PAGE
+  grep -oE '`tests/[^`]+\.bats`[^"`]{0,3}"[^"]+"' "$1" | sed -E 's/^`([^`]+)`[^"]*"(.*)"$/\1\t\2/'
+}
+
+@test "each chapter ends with five to eight questions, whose answers name what backs them" {
+  local page file name questions backed
+  for page in "$ROOT"/chapters/[0-9][0-9]-*/README.md "$ROOT"/chapters/[0-9][0-9]-*/README.zh.md; do
+    questions=$(grep -c '^<details><summary>' "$page") || fail "no questions in $page"
+    backed=$(grep -cE '\*(Backed by|答案依据)[:：]\*' "$page")
+    ((questions >= 5 && questions <= 8)) || fail "$page has $questions questions"
+    assert_equal "$backed answers of $questions in $page" "$questions answers of $questions in $page"
+    while IFS=$'\t' read -r file name; do
+      grep -qF "@test \"$name" "$ROOT/$file" || fail "$page: no test \"$name\" in $file"
+    done < <(tests_named_in "$page")
+  done
+}

@@ -19,7 +19,7 @@ add_mutant() { # LAB NAME SED-SCRIPT
 }
 
 fill_in() { # LAB
-  sed -i 's/TODO:\? *//' "$1"/*.md "$1"/*.c "$1"/*.bash
+  sed -i -E 's/TODO[:：]? *//' "$1"/*.md "$1"/*.c "$1"/*.bash
   add_mutant "$1" says-hello 's/(cannot queue an answer.*)$/\1\n    bufferevent_write(bev, "hello", 5);/'
   add_mutant "$1" forgets-to-read 's/conn->bev, EV_READ/conn->bev, EV_WRITE/'
   add_mutant "$1" leaks-clients 's/^    conn_free\(arg\);$/    ;/'

@@ -98,8 +98,8 @@ hand_in_wrong() {
           发送  hello\n
           期望  hello\n
           收到  help!\n
-                   ^ 第 4 字节,共 6 字节
-      参考:chapters/03-event/README.zh.md, 「工作原理」'
+                   ^ 第 4 字节，共 6 字节
+      参考：chapters/03-event/README.zh.md, 「工作原理」'
   run chinese scripts/lab list
   assert_line --partial '标题'
 }

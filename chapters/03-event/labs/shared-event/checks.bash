@@ -17,9 +17,9 @@ echoes() {
 
 check 3 "What goes wrong" neighbour_goes_on \
   "the second client is heard when the first has left" \
-  "第一个客户端离开后,仍能听到第二个"
+  "第一个客户端离开后，仍能听到第二个"
 neighbour_goes_on() {
-  step "A and B connect, and each gets its line back" "A、B 先后连接,各自收回自己的一行"
+  step "A and B connect, and each gets its line back" "A、B 先后连接，各自收回自己的一行"
   start
   connect A
   send A "$FIRST\n"
@@ -39,7 +39,7 @@ check 3 "What goes wrong" newcomer_is_heard \
   "a client that gets the descriptor of one who left is heard" \
   "复用了离开者描述符的新客户端也能被听到"
 newcomer_is_heard() {
-  step "A and B connect, B leaves" "A、B 先后连接,B 离开"
+  step "A and B connect, B leaves" "A、B 先后连接，B 离开"
   start
   connect A
   send A "$FIRST\n"
@@ -81,9 +81,9 @@ descriptors_come_back() {
 
 check 1 "How it works" ends_well \
   "it ends at SIGTERM and frees all, with clients connected" \
-  "有客户端连接时收到 SIGTERM,也能释放全部资源后退出"
+  "有客户端连接时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
-  step "A, B and C connect; A and C are heard, B leaves" "A、B、C 连接;A、C 得到应答,B 离开"
+  step "A, B and C connect; A and C are heard, B leaves" "A、B、C 连接；A、C 得到应答，B 离开"
   start
   connect A
   connect B
@@ -94,6 +94,6 @@ ends_well() {
   expect C "$SECOND\n"
   close B
   expect_line '^client closed$'
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以状态 0 退出,没有泄漏"
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以状态 0 退出，没有泄漏"
   stop_cleanly
 }

@@ -1,0 +1,105 @@
+# checks.bash -- the back end that is in use is the one that a base took.
+
+lab mend 1 15
+: "${OFF=1}" # the value of EVENT_NO...: libevent takes any, also an empty one
+SUPPORTED="epoll poll select"
+
+# A leak is looked for in one check alone, and there thoroughly: what lies on the
+# stack of a main that has returned does not count as in use. Else it would be
+# found in some runs and missed in others.
+LEAKS=detect_leaks=0
+
+# A program that only has to start and end gets more time for it than a server
+# for an answer: a busy machine may take long to start it. When it has ended, there
+# is nothing to wait for on standard error.
+run_it() {
+  LIMIT_MS=6000 run
+}
+
+expect_on_stderr() { # REGEX
+  LIMIT_MS=0 expect_error "$1"
+}
+
+# Run it with these variables: the whole output is right, and ends with METHOD.
+says() { # METHOD [VARIABLE=VALUE...]
+  # shellcheck disable=SC2034 # for scripts/lab-check
+  ENVIRONMENT=("LSAN_OPTIONS=$LEAKS" "${@:2}")
+  step "${*:2}${2+ }./which-method: $1 is in use" "${*:2}${2+ }./which-method：正在使用 $1"
+  run_it
+  expect_exit 0
+  prints "in use: $1\n"
+}
+
+# The version, the list, and what comes after.
+prints() { # TEXT
+  local version
+  version=$(pkg-config --modversion libevent)
+  expect_line "^libevent ${version%%-*}[^ ]*\$"
+  version=$(grep -m 1 '^libevent ' "$WORK/stdout")
+  expect_output "$version\nsupported: $SUPPORTED\n$1"
+}
+
+check 1 "Which versions?" names_all \
+  "it prints the version of libevent, every back end, and the one in use" \
+  "打印 libevent 的版本、每一个后端，以及正在使用的后端"
+names_all() {
+  says epoll
+}
+
+check 3 "What goes wrong" switched_off \
+  "with the first back ends switched off, it names the next" \
+  "禁用排在前面的后端后，打印的是下一个"
+switched_off() {
+  says poll "EVENT_NOEPOLL=$OFF"
+  says select "EVENT_NOEPOLL=$OFF" "EVENT_NOPOLL=$OFF"
+}
+
+check 1 "What is in use?" not_its_turn \
+  "switching off a back end further down the list changes nothing" \
+  "禁用排在后面的后端，结果不变"
+not_its_turn() {
+  says epoll "EVENT_NOPOLL=$OFF"
+  says poll "EVENT_NOEPOLL=$OFF" "EVENT_NOSELECT=$OFF"
+}
+
+# With EVENT_SHOW_METHOD set, libevent itself tells what a new base has taken.
+check 2 "What is in use?" libevent_agrees \
+  "libevent itself reports the same back end" \
+  "libevent 自己报告的也是同一个后端"
+libevent_agrees() {
+  local method
+  for method in epoll poll; do
+    if [[ $method == epoll ]]; then
+      says epoll "EVENT_SHOW_METHOD=$OFF"
+    else
+      says poll "EVENT_SHOW_METHOD=$OFF" "EVENT_NOEPOLL=$OFF"
+    fi
+    step "libevent reports that it uses $method" "libevent 报告它使用 $method"
+    expect_on_stderr "libevent using: $method\$"
+  done
+}
+
+check 2 "What goes wrong" none_left \
+  "with no back end left, it says why and fails" \
+  "所有后端都被禁用时，说明原因并失败退出"
+none_left() {
+  local all=("EVENT_NOEPOLL=$OFF" "EVENT_NOPOLL=$OFF" "EVENT_NOSELECT=$OFF")
+  # shellcheck disable=SC2034 # for scripts/lab-check
+  ENVIRONMENT=("LSAN_OPTIONS=$LEAKS" "${all[@]}")
+  step "${all[*]} ./which-method: exit status 1" "${all[*]} ./which-method：退出码为 1"
+  run_it
+  expect_exit 1
+  step "standard error has the reason" "标准错误中有原因"
+  expect_on_stderr '^which-method: .'
+  step "standard output has the version and the list, and no more" "标准输出只有版本和后端列表"
+  prints ""
+}
+
+check 1 "What is in use?" frees_all \
+  "it frees what it has made" \
+  "释放自己创建的一切"
+frees_all() {
+  LEAKS=use_stacks=0:use_registers=0
+  says select "EVENT_NOEPOLL=$OFF" "EVENT_NOPOLL=$OFF"
+  says epoll "EVENT_NOPOLL=$OFF"
+}

@@ -1,0 +1,147 @@
+# checks.bash -- a child with a back end of its own harms nobody.
+
+lab mend 3 40
+: "${TEXT:=banana}" "${MORE:=a panda}" "${LETTER:=a}"
+
+ASK=${LETTER^}
+
+answer_to() { # TEXT...: what the server answers when all these were sent
+  local text="$*"
+  text=${text//[^$LETTER]/}
+  printf '%s %s%s' "$LETTER" "${#text}" '\n'
+}
+
+has_child() {
+  CHILD=$(cat "/proc/$PID/task/$PID/children" 2>/dev/null) || CHILD=
+  CHILD=${CHILD%% *}
+  [[ $CHILD ]]
+}
+
+has_no_child() {
+  ! has_child
+}
+
+# A and B connect; A sends the text and becomes frozen.
+freeze() {
+  start
+  connect A
+  connect B
+  send A "$TEXT$ASK"
+  expect A "$(answer_to "$TEXT")"
+  send B "$ASK"
+  expect B "$(answer_to "$TEXT")"
+  send A '!'
+  expect A 'frozen\n'
+}
+
+check 1 "One round of the loop" counts \
+  "the letters of all clients are counted" \
+  "所有客户端的字母都被计数"
+counts() {
+  step "A sends letters and asks how many there are" "A 发送字母并询问个数"
+  start
+  connect A
+  send A "$TEXT$ASK"
+  expect A "$(answer_to "$TEXT")"
+  step "B sends more and asks" "B 再发一些并询问"
+  connect B
+  send B "$MORE$ASK"
+  expect B "$(answer_to "$TEXT$MORE")"
+}
+
+check 3 "What goes wrong" others_are_heard \
+  "the others are heard while a client is frozen" \
+  "一个客户端被冻结时，其他客户端仍能得到应答"
+others_are_heard() {
+  step "A and B connect and are answered; A becomes frozen" "A、B 连接并得到应答；A 被冻结"
+  freeze
+  step "B sends letters, asks, and is answered" "B 发送字母并询问，得到应答"
+  send B "$MORE$ASK"
+  expect B "$(answer_to "$TEXT$MORE")"
+}
+
+check 1 "What goes wrong" newcomer_is_heard \
+  "a new client is heard while another is frozen" \
+  "有客户端被冻结时，新来的客户端也能得到应答"
+newcomer_is_heard() {
+  step "A and B connect and are answered; A becomes frozen" "A、B 连接并得到应答；A 被冻结"
+  freeze
+  step "C connects, asks, and is answered" "C 连接并询问，得到应答"
+  connect C
+  send C "$ASK"
+  expect C "$(answer_to "$TEXT")"
+}
+
+check 2 "After fork" frozen_sees_the_past \
+  "a frozen client sees the counts as they were" \
+  "被冻结的客户端看到的是当时的计数"
+frozen_sees_the_past() {
+  step "A becomes frozen, then B sends letters" "A 被冻结，之后 B 发送字母"
+  freeze
+  send B "$MORE$ASK"
+  expect B "$(answer_to "$TEXT$MORE")"
+  step "A asks and sees none of them" "A 询问，看不到这些字母"
+  send A "$ASK"
+  expect A "$(answer_to "$TEXT")"
+  step "B is frozen now, too, and A sends letters" "B 也被冻结，之后 A 发送字母"
+  send B '!'
+  expect B 'frozen\n'
+  send A "$LETTER$ASK"
+  expect A "$(answer_to "$TEXT$LETTER")"
+  step "each sees what is its own" "双方看到的各是自己的计数"
+  send B "$ASK"
+  expect B "$(answer_to "$TEXT$MORE")"
+}
+
+check 1 "After fork" leaver_sees_the_end \
+  "a client that leaves sees its connection end, although another is frozen" \
+  "即使另一个客户端被冻结，离开的客户端也能看到连接结束"
+leaver_sees_the_end() {
+  step "A becomes frozen" "A 被冻结"
+  freeze
+  step "B sends no more; the server closes B's connection" "B 不再发送；服务器关闭 B 的连接"
+  half_close B
+  expect_closed B
+}
+
+check 1 "What happens" child_ends \
+  "the child ends with its client, and nothing is left of either" \
+  "子进程随它的客户端一起结束，两者都不留下任何东西"
+child_ends() {
+  step "the server listens" "服务器开始监听"
+  start
+  note_resources
+  step "A becomes frozen; there is a child for it" "A 被冻结；有一个子进程为它服务"
+  connect A
+  send A "$TEXT!"
+  expect A 'frozen\n'
+  until_true has_child || fail "the program has no child" "程序没有子进程"
+  step "A leaves, and the child ends" "A 离开，子进程结束"
+  close A
+  until_true has_no_child || fail "the child is still there" "子进程仍然存在"
+  step "no descriptor stays open, and the server is at rest" "没有留下打开的描述符，服务器处于空闲"
+  expect_descriptors_back
+  expect_idle
+}
+
+check 1 "After fork" signals_are_apart \
+  "a signal for the child is not the server's; SIGTERM ends both cleanly" \
+  "发给子进程的信号与服务器无关；SIGTERM 使两者都干净地退出"
+signals_are_apart() {
+  step "A becomes frozen; there is a child for it" "A 被冻结；有一个子进程为它服务"
+  freeze
+  until_true has_child || fail "the program has no child" "程序没有子进程"
+  step "the child gets SIGTERM, and A's connection ends" "子进程收到 SIGTERM，A 的连接结束"
+  kill -TERM "$CHILD"
+  expect_closed A
+  step "B is still answered" "B 仍能得到应答"
+  send B "$ASK"
+  until_true has_come B $((AT[B] + 3))
+  if is_closed B; then
+    until_true has_ended "$RUN" || true
+    fail "the server heard the signal that the child got" "子进程收到的信号，服务器也听到了"
+  fi
+  expect B "$(answer_to "$TEXT")"
+  step "SIGTERM ends the server with status 0; nothing leaks" "SIGTERM 使服务器以状态 0 退出，没有泄漏"
+  stop_cleanly
+}

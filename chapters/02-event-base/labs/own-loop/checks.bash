@@ -1,0 +1,132 @@
+# checks.bash -- work in slices, and still hear everybody; rest without work.
+
+lab make 2 40
+: "${LIMIT:=10000}" "${PRIMES:=1229}" "${SMALL:=3000}" "${SMALL_PRIMES:=430}"
+: "${LONG:=100000}" "${LONG_PRIMES:=9592}"
+
+ENDLESS=999999999 # takes hours
+
+# A brings a job that does not end while the check runs. It writes straight into
+# its socket, so that the job is there before anything that is sent later.
+start_endless() {
+  { exec {A}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || fail "no connection can be made to port PORT" "无法连接到端口"
+  printf '%s\n' "$ENDLESS" >&"$A"
+  TICKS=$(ticks)
+  until_true uses_time || fail "the program does nothing for the job" "程序没有为这个任务做任何事"
+}
+
+uses_time() {
+  (($(ticks) >= TICKS + 3))
+}
+
+check 2 "The flags" counts_primes \
+  "a client gets the number of primes" \
+  "客户端收到素数的个数"
+counts_primes() {
+  step "the server listens" "服务器开始监听"
+  start
+  connect A
+  step "A sends $LIMIT" "A 发送 $LIMIT"
+  send A "$LIMIT\n"
+  expect A "$LIMIT: $PRIMES\n"
+  step "A sends the smallest numbers, each when the one before is answered" \
+    "A 依次发送最小的几个数，每次等上一个得到回答"
+  send A '0\n'
+  expect A '0: 0\n'
+  send A '1\n'
+  expect A '1: 0\n'
+  send A '2\n'
+  expect A '2: 1\n'
+  step "no job is left" "没有剩下的任务"
+  send A '?'
+  expect A 'jobs 0\n'
+}
+
+check 2 "The flags" answers_while_it_works \
+  "other clients are answered quickly while it works" \
+  "工作期间，其他客户端能很快得到应答"
+answers_while_it_works() {
+  local i end
+  step "A has a job that takes hours, and it is worked on" "A 交来一个要算几个小时的任务，服务器在工作"
+  start
+  connect B
+  start_endless
+  step "B asks ten times, one after the other, and is answered each time" \
+    "B 连续询问十次，每次都得到应答"
+  now_ms
+  end=$((MS + LIMIT_MS * PATIENCE / 10))
+  for ((i = 0; i < 10; i++)); do
+    send B '?'
+    until_true has_come B $((AT[B] + 7)) || true
+    now_ms
+    ((MS < end)) || fail "the answers are slow" "应答太慢"
+    expect B 'jobs 1\n'
+  done
+}
+
+check 1 "The flags" jobs_take_turns \
+  "a short job is not kept waiting by a long one" \
+  "短任务不会一直等长任务"
+jobs_take_turns() {
+  step "A has a job that takes hours, and it is worked on" "A 交来一个要算几个小时的任务，服务器在工作"
+  start
+  start_endless
+  step "B and C send $SMALL and $LIMIT, and get their results" "B、C 分别发送 $SMALL 和 $LIMIT，各自得到结果"
+  connect B
+  connect C
+  send B "$SMALL\n"
+  send C "$LIMIT\n"
+  expect B "$SMALL: $SMALL_PRIMES\n"
+  expect C "$LIMIT: $PRIMES\n"
+}
+
+check 2 "One round of the loop" rests \
+  "it rests when there is no work" \
+  "没有工作时不占用处理器"
+rests() {
+  step "B gets a result; then the server is at rest" "B 得到结果，之后服务器处于空闲"
+  start
+  connect B
+  send B "$SMALL\n"
+  expect B "$SMALL: $SMALL_PRIMES\n"
+  expect_idle
+  step "A has a job that takes hours, but leaves; then the server is at rest" \
+    "A 交来一个要算几个小时的任务，却离开了；之后服务器处于空闲"
+  note_resources
+  start_endless
+  exec {A}>&-
+  expect_descriptors_back
+  expect_idle
+  step "B gets a result again" "B 再次得到结果"
+  send B "$SMALL\n"
+  expect B "$SMALL: $SMALL_PRIMES\n"
+}
+
+check 2 "The flags" works_under_a_flood \
+  "the work goes on although others never stop sending" \
+  "即使有客户端不停地发送，工作也照样进行"
+works_under_a_flood() {
+  local i fd
+  step "three clients send newlines without end" "三个客户端不停地发送换行符"
+  start
+  for i in 1 2 3; do
+    { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || fail "no connection can be made to port PORT" "无法连接到端口"
+    yes '' >&"$fd" &
+  done
+  step "A sends $LONG and gets its result" "A 发送 $LONG 并得到结果"
+  connect A
+  send A "$LONG\n"
+  expect A "$LONG: $LONG_PRIMES\n"
+}
+
+check 1 "End the loop" ends_well \
+  "SIGTERM ends it in the midst of its work" \
+  "正在工作时收到 SIGTERM 也能结束"
+ends_well() {
+  step "A has a job that takes hours, and it is worked on; B has none" "A 交来一个要算几个小时的任务，服务器在工作；B 没有任务"
+  start
+  connect B
+  start_endless
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以状态 0 退出，没有泄漏"
+  stop_cleanly
+}

@@ -1,0 +1,160 @@
+# checks.bash -- a client that vanishes must not end the server, nor cost it.
+
+lab mend 1 20
+: "${TEXT:=one\ntwo\nthree}" "${SIZE:=300000}" "${COUNT:=8}" "${SEED:=1}"
+
+check 2 "How it works" counts \
+  "a client that half-closes gets its lines and bytes counted" \
+  "客户端半关闭后收到行数和字节数"
+counts() {
+  step "A sends a short text, half-closes, and gets the counts" "A 发送一小段文本，半关闭，收到计数"
+  start
+  printf '%b' "$TEXT" >"$WORK/short"
+  ask_file A "$WORK/short"
+  expect_counts A "$WORK/short"
+  step "B sends $SIZE bytes, half-closes, and gets the counts" "B 发送 $SIZE 字节，半关闭，收到计数"
+  make_text "$WORK/long" "$SIZE"
+  ask_file B "$WORK/long"
+  expect_counts B "$WORK/long"
+}
+
+check 3 "What goes wrong" vanished \
+  "a client that sends and vanishes does not end the server" \
+  "客户端发完就消失，服务器不会因此结束"
+vanished() {
+  step "B connects and sends" "B 连接并发送"
+  start
+  connect B
+  send B "$TEXT"
+  step "while the server is held up by SIGSTOP, A connects, sends, and vanishes" \
+    "服务器被 SIGSTOP 暂停期间，A 连接、发送、随即消失"
+  hold_up
+  vanish
+  step "the server goes on, and says that A has closed" "服务器继续运行，并报告 A 已关闭"
+  signal CONT
+  expect_line '^client closed$'
+  step "B half-closes and gets its counts" "B 半关闭，收到计数"
+  finish B
+}
+
+check 2 "What goes wrong" broken_after_its_end \
+  "a client that half-closes and then breaks the connection does not end the server" \
+  "客户端半关闭后又中断连接，服务器不会因此结束"
+broken_after_its_end() {
+  step "A and B connect, B sends" "A、B 连接，B 发送"
+  start
+  connect A linger=0
+  connect B
+  send B "$TEXT"
+  step "while the server is held up by SIGSTOP, A sends, half-closes, and breaks the connection" \
+    "服务器被 SIGSTOP 暂停期间，A 发送、半关闭，然后中断连接"
+  hold_up
+  send A "$TEXT"
+  half_close A
+  until_true has_half_closed || fail "the check cannot half-close" "检查程序无法半关闭"
+  reset A
+  step "the server goes on, and says that A has closed" "服务器继续运行，并报告 A 已关闭"
+  signal CONT
+  expect_line '^client closed$'
+  step "B half-closes and gets its counts" "B 半关闭，收到计数"
+  finish B
+}
+
+check 2 "Free in the right order" leave_nothing \
+  "clients that vanish leave nothing behind" \
+  "消失的客户端不留下任何东西"
+leave_nothing() {
+  local i
+  step "A sends and vanishes; B, connected before, gets its counts" "A 发送后消失；先前连接的 B 收到计数"
+  start
+  note_resources
+  connect B
+  send B "$TEXT"
+  hold_up
+  vanish
+  signal CONT
+  expect_line '^client closed$'
+  finish B
+  step "$COUNT more clients send and vanish, one after the other" "又有 $COUNT 个客户端先后发送并消失"
+  for ((i = 0; i < COUNT; i++)); do
+    hold_up
+    vanish
+    signal CONT
+    expect_line '^client closed$' $((i + 3))
+  done
+  step "the server sleeps" "服务器处于休眠"
+  expect_asleep
+  step "no descriptor stays open" "没有留下打开的描述符"
+  expect_descriptors_back
+}
+
+check 1 "Free in the right order" ends_well \
+  "it ends at SIGTERM and frees all, with clients connected" \
+  "有客户端连接时收到 SIGTERM，也能释放全部资源后退出"
+ends_well() {
+  step "B and C connect; A sends and vanishes; B gets its counts" "B、C 连接；A 发送后消失；B 收到计数"
+  start
+  connect B
+  connect C
+  send B "$TEXT"
+  hold_up
+  vanish
+  signal CONT
+  expect_line '^client closed$'
+  finish B
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以状态 0 退出，没有泄漏"
+  stop_cleanly
+}
+
+# The client, which has sent TEXT, sends no more and gets its counts.
+finish() { # CLIENT
+  half_close "$1"
+  printf '%b' "$TEXT" >"$WORK/text"
+  expect_counts "$1" "$WORK/text"
+}
+
+# A server that is about to end closes the connection first: wait for its end
+# then, so that the report can say how it ended.
+expect_counts() { # CLIENT FILE
+  local counts
+  counts="lines $(wc -l <"$2")\nbytes $(wc -c <"$2")\n"
+  until_true has_come "$1" "$(printf '%b' "$counts" | wc -c)" || true
+  (($(size_of "$1") > 0)) || until_true has_ended "$RUN" || true
+  expect "$1" "$counts"
+  expect_closed "$1"
+}
+
+# Connect, send, and be gone before the server, which is held up, can answer.
+vanish() {
+  local fd
+  { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || fail "no connection can be made to port PORT" "无法连接到端口"
+  printf '%b' "$TEXT" >&"$fd"
+  exec {fd}>&-
+}
+
+# Until SIGCONT the server does nothing.
+hold_up() {
+  signal STOP
+  until_true is_stopped || fail "the program cannot be stopped" "无法暂停程序"
+}
+
+is_stopped() {
+  grep -q '^State:.T' "/proc/$PID/status"
+}
+
+# The server's end of a connection has seen the client's: state 08, CLOSE_WAIT.
+has_half_closed() {
+  awk -v port="$(printf ':%04X' "$PORT")" '$2 ~ port && $4 == "08" { found = 1 } END { exit !found }' /proc/net/tcp
+}
+
+# A program that spins is never asleep, however little processor time a busy
+# machine gives it.
+expect_asleep() {
+  local i stat asleep=0
+  for ((i = 0; i < 20; i++)); do
+    nap 0.01
+    { read -r stat <"/proc/$PID/stat"; } 2>/dev/null || fail
+    [[ ${stat##*) } != S* ]] || asleep=$((asleep + 1))
+  done
+  ((asleep >= 12)) || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
+}

@@ -1,0 +1,13 @@
+/* killed-by-a-client.c -- says that it listens and that clients have closed. */
+#include <stdio.h>
+#include <unistd.h>
+
+int main(void)
+{
+    printf("listening on 127.0.0.1 port 8888\n");
+    for (int i = 0; i < 100; i++)
+        printf("client closed\n");
+    fflush(stdout);
+    pause();
+    return 0;
+}

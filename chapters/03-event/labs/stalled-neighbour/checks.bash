@@ -1,0 +1,183 @@
+# checks.bash -- one client does not read; the others must not notice.
+
+lab mend 3 45
+: "${MESSAGE:=hello}" "${AGAIN:=still here}" "${UNREAD_MB:=32}" "${LATE_MB:=12}" "${SEED:=1}"
+
+check 1 "How it works" echoes \
+  "a client gets its lines back" \
+  "客户端能收回自己发出的各行"
+echoes() {
+  step "the server listens" "服务器开始监听"
+  start
+  step "A sends two lines and gets them back" "A 发出两行并原样收回"
+  connect A
+  send A "$MESSAGE\n"
+  expect A "$MESSAGE\n"
+  send A "$AGAIN\n"
+  expect A "$AGAIN\n"
+}
+
+check 3 "What goes wrong" neighbours_go_on \
+  "clients are answered while another one does not read" \
+  "有客户端不读时，其余客户端照常得到应答"
+neighbours_go_on() {
+  step "B connects and gets its line back" "B 连接并收回自己的一行"
+  start
+  connect B
+  send B "$MESSAGE\n"
+  expect B "$MESSAGE\n"
+  step "A sends $UNREAD_MB MB and reads nothing, until no more can be sent" \
+    "A 发送 $UNREAD_MB MB，一个字节也不读，直到再也发不出去"
+  fill A "$UNREAD_MB"
+  step "B sends more lines and gets each one back" "B 再发几行，每一行都原样收回"
+  expect_talks B
+  step "C connects, sends lines and gets each one back" "C 连接并发出几行，每一行都原样收回"
+  connect C
+  expect_talks C
+}
+
+check 2 "Read, write, and what the socket does not take" late_readers_get_all \
+  "clients that read late get all that they sent" \
+  "晚读的客户端也能收回自己发出的全部数据"
+late_readers_get_all() {
+  step "A and C send $LATE_MB MB each and read nothing yet; B is answered" \
+    "A、C 各发送 $LATE_MB MB，暂时不读；B 得到应答"
+  start
+  make_bytes "$WORK/A.sent" $((LATE_MB << 20))
+  SEED=$((SEED + 1)) make_bytes "$WORK/C.sent" $((LATE_MB << 20))
+  fill A
+  fill C
+  connect B
+  expect_talks B
+  step "A reads: all of it comes back, in order" "A 开始读：全部数据按顺序回来"
+  read_late A
+  expect_all A
+  step "C reads: all of it comes back, in order" "C 开始读：全部数据按顺序回来"
+  read_late C
+  expect_all C
+}
+
+check 2 "Read, write, and what the socket does not take" costs_little \
+  "a client that does not read costs little memory and no processor time" \
+  "不读的客户端只占很少的内存，不占处理器时间"
+costs_little() {
+  step "B connects and gets its line back" "B 连接并收回自己的一行"
+  start
+  connect B
+  send B "$MESSAGE\n"
+  expect B "$MESSAGE\n"
+  note_resources
+  step "A sends $UNREAD_MB MB and reads nothing; B is answered" \
+    "A 发送 $UNREAD_MB MB，一个字节也不读；B 得到应答"
+  fill A "$UNREAD_MB"
+  expect_talks B
+  step "the server's memory has grown by less than 8 MB" "服务器的内存增长不到 8 MB"
+  expect_peak_within 8192
+  step "nobody sends and nobody reads: the server sleeps" "谁也不发、谁也不读：服务器处于休眠"
+  expect_asleep
+}
+
+check 1 "Free in the right order" lost_with_bytes_unsent \
+  "a client that leaves with bytes unsent leaves nothing behind" \
+  "数据未发完就离开的客户端不留下任何东西"
+lost_with_bytes_unsent() {
+  step "A sends $UNREAD_MB MB, reads nothing, and leaves" \
+    "A 发送 $UNREAD_MB MB，一个字节也不读，然后离开"
+  start
+  note_resources
+  fill A "$UNREAD_MB"
+  close A
+  step "its descriptor is closed" "它的描述符已关闭"
+  expect_descriptors_back
+  step "B connects and is answered" "B 连接并得到应答"
+  connect B
+  expect_talks B
+  step "the server sleeps" "服务器处于休眠"
+  expect_asleep
+}
+
+check 1 "Free in the right order" ends_well \
+  "it ends at SIGTERM and frees all, with bytes unsent" \
+  "还有数据未发完时收到 SIGTERM，也能释放全部资源后退出"
+ends_well() {
+  step "B gets its line back; A sends $UNREAD_MB MB and reads nothing" \
+    "B 收回自己的一行；A 发送 $UNREAD_MB MB，一个字节也不读"
+  start
+  connect B
+  send B "$MESSAGE\n"
+  expect B "$MESSAGE\n"
+  fill A "$UNREAD_MB"
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以状态 0 退出，没有泄漏"
+  stop_cleanly
+}
+
+# A client sends and reads nothing, until the kernel takes no more from it: its
+# buffers and the server's are full, or the server has read all.
+fill() { # CLIENT [MB]; without MB: the file CLIENT.sent
+  local quiet=0 before=0
+  [[ ! ${2-} ]] || truncate -s "$2M" "$WORK/$1.sent"
+  send_unread "$1" "$WORK/$1.sent"
+  until_true is_full "$1" || true
+}
+
+# Nothing moves for 10 looks in which both sleep, or for 50 if the program is busy
+# or has not had its turn. The kernel takes a megabyte also of what the program
+# never reads, so less is no sign.
+is_full() { # CLIENT
+  local taken
+  has_ended "${CLIENT[$1]}" && return
+  taken=$(awk '/^wchar/ { n = $2 } END { print n + 0 }' "/proc/${CLIENT[$1]}/io" 2>/dev/null)
+  if ((taken != before || taken < 1 << 20)) || ! is_asleep "${CLIENT[$1]}"; then
+    quiet=0
+  elif is_asleep "$PID"; then
+    quiet=$((quiet + 5))
+  else
+    quiet=$((quiet + 1))
+  fi
+  before=$taken
+  nap "$(printf '0.%03d' $((PATIENCE < 40 ? PATIENCE : 40)))"
+  ((quiet >= 50))
+}
+
+is_asleep() { # PID
+  local stat
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null && [[ ${stat##*) } == S* ]]
+}
+
+# More than once: when the kernel moves its buffers about, a server that stands
+# still in a write may come through for a moment.
+expect_talks() { # CLIENT
+  local i
+  for ((i = 0; i < 5; i++)); do
+    send "$1" "$AGAIN\n"
+    expect "$1" "$AGAIN\n"
+  done
+}
+
+# Where the first wrong byte is depends on the kernel's buffers: it is not told.
+expect_all() { # CLIENT
+  local size
+  size=$(stat -c %s "$WORK/$1.sent")
+  until_more "$1" "$size"
+  cmp -s "$WORK/$1.sent" "$WORK/$1.out" && return
+  (($(size_of "$1") >= size)) ||
+    fail "fewer bytes came back than were sent" "收回的字节比发出的少"
+  fail "other bytes came back than were sent" "收回的字节与发出的不同"
+}
+
+# Memory that was given back since counts too: VmHWM of proc(5).
+expect_peak_within() { # KB
+  local grew=$(($(awk '/^VmHWM/ { print $2 }' "/proc/$PID/status") - MEMORY))
+  ((grew <= $1)) || fail "its memory grew by more than $1 kB" "内存增长超过 $1 kB"
+}
+
+# A program that spins is never asleep, however little processor time a busy
+# machine gives it.
+expect_asleep() {
+  local i asleep=0
+  for ((i = 0; i < 20; i++)); do
+    nap 0.01
+    ! is_asleep "$PID" || asleep=$((asleep + 1))
+  done
+  ((asleep >= 12)) || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
+}

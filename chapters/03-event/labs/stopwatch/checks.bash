@@ -1,0 +1,192 @@
+# checks.bash -- a timer event through its states, told from standard input.
+
+lab make 2 40
+: "${FAR:=600000}" "${ONCE_MS:=200}" "${EVERY_MS:=80}"
+
+check 3 "The states" tells_its_state \
+  "each command prints the state that the timer is in" \
+  "每条命令都打印定时器当时的状态"
+tells_its_state() {
+  step "state, add, activate and del come at once, and each prints the state" \
+    "state、add、activate、del 一起到来，各自打印状态"
+  launch
+  type_at_once "state\nadd $FAR\nstate\nactivate\nstate\ndel\nstate\nquit\n"
+  expect_exit 0
+  expect_output "state: non-pending\nadd: pending\nstate: pending\nactivate: pending and active\nstate: pending and active\ndel: non-pending\nstate: non-pending\n"
+  step "a timer that was never added can be made active, and del undoes it" \
+    "从未添加的定时器可以激活，del 撤销激活"
+  launch
+  type_at_once "activate\nstate\ndel\nadd-persist $FAR\nactivate\nadd $FAR\nquit\n"
+  expect_exit 0
+  expect_output "activate: active\nstate: active\ndel: non-pending\nadd-persist: pending\nactivate: pending and active\nadd: pending\n"
+}
+
+check 2 "The four calls" fires_once \
+  "a timer made by add fires once, when its time has come" \
+  "add 的定时器到时间触发一次"
+fires_once() {
+  local began
+  step "add $ONCE_MS fires, and not too early" "add $ONCE_MS 到时间才触发"
+  launch
+  type "add-persist $FAR\n"
+  expect_line '^add-persist: pending$'
+  now_ms
+  began=$MS
+  type "add $ONCE_MS\n"
+  expect_line '^add: pending$'
+  expect_line '^fired: non-pending$'
+  not_before $((began + ONCE_MS))
+  step "it does not fire again, and is non-pending" "不再触发，处于非未决"
+  no_more_firing "$ONCE_MS"
+  type 'state\n'
+  expect_line '^state: non-pending$'
+  step "a second add counts from anew" "第二次 add 重新计时"
+  now_ms
+  began=$MS
+  type_at_once "add $ONCE_MS\nadd $((2 * ONCE_MS))\n"
+  expect_line '^fired: non-pending$' 2
+  not_before $((began + 2 * ONCE_MS))
+  no_more_firing "$ONCE_MS"
+  type 'quit\n'
+  expect_exit 0
+}
+
+check 2 "The four calls" repeats \
+  "a timer made by add-persist fires until del" \
+  "add-persist 的定时器反复触发，直到 del"
+repeats() {
+  local began
+  step "add-persist $EVERY_MS fires three times, and not too early" "add-persist $EVERY_MS 触发三次，都不提前"
+  launch
+  now_ms
+  began=$MS
+  type "add-persist $EVERY_MS\n"
+  expect_line '^fired: pending$' 3
+  not_before $((began + 3 * EVERY_MS))
+  step "del stops it" "del 使它停止"
+  type 'del\n'
+  expect_line '^del: non-pending$'
+  no_more_firing "$EVERY_MS"
+  type 'quit\n'
+  expect_exit 0
+}
+
+check 1 "The states" fires_by_hand \
+  "activate makes the timer fire, whatever it waits for" \
+  "activate 让定时器触发，无论它在等什么"
+fires_by_hand() {
+  step "a timer that waits for nothing fires" "没有在等的定时器触发"
+  launch
+  type 'activate\n'
+  expect_line '^fired: non-pending$'
+  step "one that fires once is non-pending after that" "只触发一次的，触发后为非未决"
+  type "add $FAR\n"
+  expect_line '^add: pending$'
+  type 'activate\n'
+  expect_line '^fired: non-pending$' 2
+  type 'state\n'
+  expect_line '^state: non-pending$'
+  step "one that repeats stays pending" "反复触发的，触发后仍未决"
+  type "add-persist $FAR\n"
+  expect_line '^add-persist: pending$'
+  type 'activate\n'
+  expect_line '^fired: pending$'
+  type 'state\n'
+  expect_line '^state: pending$'
+  type 'quit\n'
+  expect_exit 0
+}
+
+check 1 "The four calls" ends_with_its_input \
+  "at the end of input it waits only for a timer that fires once" \
+  "输入结束后，只等待还会触发一次的定时器"
+ends_with_its_input() {
+  step "with no input at all it ends with status 0" "没有任何输入时，以退出码 0 结束"
+  run
+  expect_exit 0
+  expect_output ""
+  step "add $ONCE_MS, end of input: it fires, then the program ends" \
+    "add $ONCE_MS 后输入结束：触发后程序结束"
+  launch
+  type "add $ONCE_MS\n"
+  end_input
+  expect_exit 0
+  expect_output 'add: pending\nfired: non-pending\n'
+  step "add-persist $FAR, end of input: the program ends" "add-persist $FAR 后输入结束：程序结束"
+  launch
+  type "add-persist $FAR\n"
+  end_input
+  expect_exit 0
+  expect_output 'add-persist: pending\n'
+  step "add $FAR, end of input: it sleeps until then" "add $FAR 后输入结束：休眠等待"
+  launch
+  type "add $FAR\n"
+  expect_line '^add: pending$'
+  end_input
+  expect_asleep
+}
+
+check 1 "The states" quits \
+  "quit ends it at once, and what it does not understand changes nothing" \
+  "quit 立即结束程序；看不懂的内容不改变任何状态"
+quits() {
+  local line wrong=(stop add "add 0" "add -5" "add 20ms" "add 3600001" "add-persist 99999999999999999999")
+  step "an active timer does not fire any more after quit, and no command counts" \
+    "quit 之后，已激活的定时器不再触发，后面的命令无效"
+  launch
+  type_at_once "add $FAR\nactivate\nquit\nstate\n"
+  expect_exit 0
+  expect_output 'add: pending\nactivate: pending and active\n'
+  step "what is no command is told on standard error, and the timer goes on" \
+    "不是命令的内容在标准错误中报告，定时器不受影响"
+  launch
+  type_at_once "add $FAR\n$(printf "%s\\\\n" "${wrong[@]}")state\nquit\n"
+  expect_exit 0
+  for line in "${wrong[@]}"; do
+    expect_error "^stopwatch: cannot understand: $line\$"
+  done
+  expect_output "add: pending\nstate: pending\n"
+}
+
+# What watches the program must not hold its standard input open.
+if declare -F watch >/dev/null; then
+  eval "engine_$(declare -f watch)"
+  watch() { # PID-OF-THE-BOX
+    [[ ! $STDIN ]] || exec {STDIN}>&-
+    engine_watch "$@"
+  }
+fi
+
+# The lines in one piece: type gives them to the kernel one by one.
+type_at_once() { # TEXT
+  printf '%b' "$1" >"$WORK/typed"
+  cat "$WORK/typed" >&"$STDIN"
+}
+
+# libevent's clock may be behind by a tick of the kernel's.
+not_before() { # MS
+  local due=$1
+  now_ms
+  ((MS >= due - 20)) || fail "it fired too early" "触发得太早"
+}
+
+# For three times as long as it would take.
+no_more_firing() { # MS
+  local before after
+  before=$(grep -c '^fired' "$WORK/stdout")
+  nap "$(printf '%d.%03d' $(($1 * 3 * PATIENCE / 10 / 1000)) $(($1 * 3 * PATIENCE / 10 % 1000)))"
+  after=$(grep -c '^fired' "$WORK/stdout")
+  ((after == before)) || fail "it fired again" "又触发了"
+}
+
+# A program that spins is never asleep, however little processor time a busy
+# machine gives it.
+expect_asleep() {
+  local i stat asleep=0
+  for ((i = 0; i < 20; i++)); do
+    nap 0.01
+    { read -r stat <"/proc/$PID/stat"; } 2>/dev/null || fail
+    [[ ${stat##*) } != S* ]] || asleep=$((asleep + 1))
+  done
+  ((asleep >= 12)) || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
+}

@@ -1,0 +1,181 @@
+# checks.bash -- lines in any pieces, exact errors, bounded memory, a half-close.
+
+lab make 2 60
+: "${X:=144}" "${Y:=-7}" "${COUNT:=1000}" "${CLIENTS:=8}" "${WORDS:=three plus four}"
+
+MOST=9223372036854775807
+LEAST=-9223372036854775808
+NOT_UNDERSTOOD='error: not understood; write two whole numbers with + - * or / between them: 6 * 7'
+
+# All of TEXT in one write; send would make one for each line.
+send_at_once() { # CLIENT TEXT
+  printf '%b' "$2" >"$WORK/at-once"
+  send_file "$1" "$WORK/at-once"
+  wait $!
+  # shellcheck disable=SC2034 # shown when the answer is wrong
+  SENT[$1]=$2
+}
+
+# A client asks, and gets this answer.
+ask() { # CLIENT LINE ANSWER
+  send_at_once "$1" "$2\n"
+  expect "$1" "$3\n"
+}
+
+check 1 "Move bytes" calculates \
+  "it adds, subtracts, multiplies and divides" \
+  "能做加减乘除"
+calculates() {
+  step "the server listens" "服务器开始监听"
+  start
+  connect A
+  step "$X + $Y" "$X + $Y"
+  ask A "$X + $Y" $((X + Y))
+  step "$X - $Y" "$X - $Y"
+  ask A "$X - $Y" $((X - Y))
+  step "$X * $Y" "$X * $Y"
+  ask A "$X * $Y" $((X * Y))
+  step "$X / $Y" "$X / $Y"
+  ask A "$X / $Y" $((X / Y))
+  step "a line that ends in \\r\\n" "以 \\r\\n 结尾的行"
+  ask A "$Y + $X\r" $((X + Y))
+}
+
+check 2 "Move bytes" says_what_is_wrong \
+  "it says what is wrong, and goes on" \
+  "能说明错在哪里，并继续服务"
+says_what_is_wrong() {
+  step "lines that are not understood" "看不懂的行"
+  start
+  connect A
+  ask A "$WORDS" "$NOT_UNDERSTOOD"
+  ask A "" "$NOT_UNDERSTOOD"
+  ask A "$X % $Y" "$NOT_UNDERSTOOD"
+  step "division by zero" "除以零"
+  ask A "$X / 0" "error: division by zero"
+  step "the largest and the smallest number still fit" "最大和最小的数仍能表示"
+  ask A "$((MOST - 1)) + 1" "$MOST"
+  ask A "$((LEAST + 1)) - 1" "$LEAST"
+  step "one more, and it overflows" "再多一就溢出"
+  ask A "$MOST + 1" "error: overflow"
+  ask A "$LEAST - 1" "error: overflow"
+  ask A "${MOST}0 - 1" "error: overflow"
+  ask A "3037000500 * 3037000500" "error: overflow"
+  step "the one division that overflows" "唯一会溢出的除法"
+  ask A "$LEAST / -1" "error: overflow"
+  step "after all that, A is still served" "在这之后，A 仍能得到服务"
+  ask A "$X + $Y" $((X + Y))
+}
+
+check 2 "What goes wrong" takes_any_pieces \
+  "a line may come in pieces, and many lines at once" \
+  "一行可以分几次到达，多行也可以一起到达"
+takes_any_pieces() {
+  step "A sends half a line: no answer yet" "A 发出半行：还没有应答"
+  start
+  connect A
+  send A "$X * 1"
+  expect_nothing A
+  step "the other half comes, and the answer" "另外半行到达后才有应答"
+  ask A "0" $((X * 10))
+  step "three lines at once: three answers" "三行一起到达：三个应答"
+  ask A "$X + 1\n$X + 2\n$X + 3" "$((X + 1))\n$((X + 2))\n$((X + 3))"
+  step "$COUNT lines at once" "$COUNT 行一起到达"
+  awk -v n="$COUNT" -v x="$X" 'BEGIN { for (i = 0; i < n; i++) print x, "*", i }' >"$WORK/lines"
+  awk -v n="$COUNT" -v x="$X" 'BEGIN { for (i = 0; i < n; i++) print x * i }' >"$WORK/answers"
+  ask_file B "$WORK/lines"
+  expect_file B "$WORK/answers"
+  expect_closed B
+}
+
+check 1 "What goes wrong" skips_a_long_line \
+  "a line that is too long is skipped, not kept" \
+  "过长的行会被跳过，而不是存下来"
+skips_a_long_line() {
+  local line
+  step "a line of 80 bytes is calculated" "80 字节的行照常计算"
+  start
+  connect A
+  printf -v line '%s - %*d' "$X" $((80 - ${#X} - 3)) "$Y"
+  ask A "$line" $((X - Y))
+  step "a line of 81 bytes is too long; the next one is heard" "81 字节的行过长；下一行仍有应答"
+  ask A "$line " "error: line too long"
+  ask A "$X - 1" $((X - 1))
+  step "16 MB come without the end of a line, and memory stays as it is" "到来 16 MB 却没有换行，内存不增长"
+  note_resources
+  head -c 16777216 /dev/zero | tr '\0' 7 >"$WORK/long"
+  send_file A "$WORK/long"
+  wait $!
+  settle
+  expect_memory_within 8192
+  step "one error line answers it; the next line is heard" "对它只应答一行错误；下一行仍有应答"
+  ask A "7\n$X + 1" "error: line too long\n$((X + 1))"
+}
+
+check 2 "How it works" answers_at_the_end \
+  "a client that half-closes gets all its answers" \
+  "半关闭的客户端能收到全部应答"
+answers_at_the_end() {
+  step "A sends two lines, the last without its end: the first is answered" "A 发出两行，末行没有换行：第一行得到应答"
+  start
+  connect A
+  send A "$X - 1\n$X + 1"
+  expect A "$((X - 1))\n"
+  step "A half-closes: the last line is answered too, then the server closes" "A 半关闭：最后一行也得到应答，然后服务器关闭连接"
+  half_close A
+  expect A "$((X + 1))\n"
+  expect_closed A
+  step "B says nothing and half-closes: no answer, and the end" "B 什么也不发就半关闭：没有应答，连接结束"
+  connect B
+  half_close B
+  expect_closed B
+}
+
+check 1 "Watermarks" waits_for_the_slow \
+  "a client that reads nothing does not fill the memory" \
+  "不读应答的客户端不会占满内存"
+waits_for_the_slow() {
+  step "A sends 300000 empty lines and reads none of the answers" "A 发出 300000 个空行，一个应答也不读"
+  start
+  note_resources
+  head -c 300000 /dev/zero | tr '\0' '\n' >"$WORK/lines"
+  send_unread A "$WORK/lines"
+  settle
+  step "B is answered meanwhile" "这期间 B 能得到应答"
+  connect B
+  ask B "$X + $Y" $((X + Y))
+  step "memory stays bounded" "内存仍有上限"
+  settle
+  expect_memory_within 14336
+  step "A begins to read, and the answers come" "A 开始读，应答陆续到达"
+  awk -v line="$NOT_UNDERSTOOD" 'BEGIN { for (i = 0; i < 50000; i++) print line }' >"$WORK/answers"
+  read_late A
+  expect_file A "$WORK/answers"
+}
+
+check 1 "Make one, connect one, free one" leaves_nothing \
+  "clients that have left, and SIGTERM, leave nothing behind" \
+  "客户端离开、收到 SIGTERM 之后，什么都不遗留"
+leaves_nothing() {
+  local i
+  step "$CLIENTS clients are answered at the same time" "$CLIENTS 个客户端同时得到应答"
+  start
+  note_resources
+  for ((i = 0; i < CLIENTS; i++)); do connect "c$i" linger=$((i % 2)); done
+  for ((i = 0; i < CLIENTS; i++)); do ask "c$i" "$X + $i" $((X + i)); done
+  step "they leave, some in the middle of a line, some by a reset" "它们离开，有的一行还没发完，有的以 reset 断开"
+  for ((i = 0; i < CLIENTS; i++)); do
+    send "c$i" "$X +"
+    reset "c$i"
+  done
+  step "no descriptor stays open" "没有留下打开的描述符"
+  expect_descriptors_back
+  step "the server is at rest" "服务器处于空闲"
+  expect_idle
+  step "SIGTERM ends it while A and B are connected; nothing leaks" "A、B 仍连接时 SIGTERM 使其退出，没有泄漏"
+  connect A
+  connect B
+  ask A "$X + $Y" $((X + Y))
+  send B "$X"
+  stop_cleanly
+}

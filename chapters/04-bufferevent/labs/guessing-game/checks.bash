@@ -1,0 +1,227 @@
+# checks.bash -- each player has a number, a round and a clock of their own.
+
+lab make 3 75
+: "${SEED:=7}" "${PLAYERS:=5}" "${ROUNDS:=1}" "${TENTHS:=5}" "${WRONG:=0 101 -5 seven}"
+
+NOT_COUNTED='that is no whole number from 1 to 100, and does not count'
+
+secret() { # PLAYER ROUND
+  echo $((1 + (SEED + 37 * $1 + 61 * $2) % 100))
+}
+
+# A player comes, and is told the number that it has.
+join_game() { # CLIENT NUMBER [SOCAT-OPTION]
+  connect "$1" "${3-}"
+  expect "$1" "player $2: guess a number from 1 to 100\n"
+}
+
+# All of TEXT in one write; send would make one for each line.
+send_at_once() { # CLIENT TEXT
+  printf '%b' "$2" >"$WORK/at-once"
+  send_file "$1" "$WORK/at-once"
+  wait $!
+  # shellcheck disable=SC2034 # shown when the answer is wrong
+  SENT[$1]=$2
+}
+
+say_and_hear() { # CLIENT LINE ANSWER
+  send_at_once "$1" "$2\n"
+  expect "$1" "$3\n"
+}
+
+# The right answer to a guess that is not the secret.
+direction() { # GUESS SECRET
+  if (($1 < $2)); then echo higher; else echo lower; fi
+}
+
+# Guess the number of this round: it has to be the so-manieth try.
+hit() { # CLIENT NUMBER ROUND TRIES
+  say_and_hear "$1" "$(secret "$2" "$3")" "right in $4 tries"
+}
+
+# Halve the range until the number is found, in as many tries as that takes.
+play_round() { # CLIENT NUMBER ROUND
+  local low=1 high=100 tries=0 guess wanted
+  wanted=$(secret "$2" "$3")
+  while :; do
+    guess=$(((low + high) / 2)) tries=$((tries + 1))
+    ((guess != wanted)) || break
+    say_and_hear "$1" "$guess" "$(direction "$guess" "$wanted")"
+    if ((guess < wanted)); then low=$((guess + 1)); else high=$((guess - 1)); fi
+  done
+  say_and_hear "$1" "$guess" "right in $tries tries"
+}
+
+check 2 "Move bytes" one_player_plays \
+  "one player plays several rounds" \
+  "一个玩家能玩好几轮"
+one_player_plays() {
+  local round found next other
+  step "the server listens; A joins as player 1" "服务器开始监听；A 加入，成为 1 号玩家"
+  start 0 "$SEED"
+  join_game A 1
+  for ((round = 1; round <= ROUNDS; round++)); do
+    step "A halves the range until the number of round $round is found" "A 每次把范围减半，直到猜中第 $round 轮的数"
+    play_round A 1 "$round"
+  done
+  step "a guess may come in two pieces" "一次猜测可以分两段到达"
+  send A "0"
+  expect_nothing A
+  say_and_hear A "0$(secret 1 "$round")" "right in 1 tries"
+  step "and several at once: the last one opens the next round" "几次猜测也可以一起到达：最后一次属于下一轮"
+  found=$(secret 1 $((round + 1))) next=$(secret 1 $((round + 2)))
+  other=$((found % 100 + 1)) # no right guess in this round
+  say_and_hear A "$other\n$found\n1\r" \
+    "$(direction "$other" "$found")\nright in 2 tries\n$(direction 1 "$next")"
+}
+
+check 2 "How it works" players_do_not_mix \
+  "each player has a number, a round and a count of their own" \
+  "每个玩家有自己的数、轮次和次数"
+players_do_not_mix() {
+  local i
+  step "A, B and C join" "A、B、C 加入"
+  start 0 "$SEED"
+  join_game A 1
+  join_game B 2
+  join_game C 3
+  step "A guesses twice and is right, while B and C wait" "A 猜两次并猜中，B 和 C 等着"
+  say_and_hear A 1 "$(direction 1 "$(secret 1 1)")"
+  hit A 1 1 2
+  step "B guesses three times, C once, then both are right" "B 猜三次，C 猜一次，然后都猜中"
+  for i in 1 99 2; do say_and_hear B $i "$(direction $i "$(secret 2 1)")"; done
+  say_and_hear C 1 "$(direction 1 "$(secret 3 1)")"
+  hit B 2 1 4
+  hit C 3 1 2
+  step "in round 2 each has a new number" "第 2 轮各自换了新的数"
+  hit C 3 2 1
+  hit A 1 2 1
+  hit B 2 2 1
+  step "$PLAYERS more players join, and each finds its own number" "又有 $PLAYERS 个玩家加入，各自猜中自己的数"
+  for ((i = 4; i < 4 + PLAYERS; i++)); do join_game "p$i" "$i"; done
+  for ((i = 4; i < 4 + PLAYERS; i++)); do hit "p$i" "$i" 1 1; done
+}
+
+check 1 "What goes wrong" wrong_input \
+  "what is no guess is not counted; a line that is too long ends the game" \
+  "不是猜测的输入不计次数；过长的行使游戏结束"
+wrong_input() {
+  local word
+  step "A says what is no guess: $WRONG" "A 发来的不是猜测：$WRONG"
+  start 0 "$SEED"
+  join_game A 1
+  for word in $WRONG ''; do say_and_hear A "$word" "$NOT_COUNTED"; done
+  step "then A is right, in one try" "然后 A 一次猜中"
+  hit A 1 1 1
+  step "a line of 80 bytes is still read" "80 字节的行仍会读取"
+  say_and_hear A "$(printf '%080d' "$(secret 1 2)")" "right in 1 tries"
+  step "B sends 90 bytes and no line's end: a goodbye, and the end" "B 发来 90 字节却没有换行：告别，然后断开"
+  join_game B 2
+  send B "$(printf '%090d' 1)"
+  expect B "goodbye, your line is too long\n"
+  expect_closed B
+  step "A plays on" "A 继续玩"
+  hit A 1 3 1
+}
+
+check 2 "Timeouts" silent_player \
+  "who is silent for too long is told, and has to go" \
+  "沉默太久的玩家会被告知，然后断开"
+silent_player() {
+  local began ms=$((TENTHS * 10 * PATIENCE)) i
+  step "A and B join; each may be silent for a while" "A、B 加入；各自只能沉默一段时间"
+  start 0 "$SEED" "$ms"
+  now_ms
+  began=$MS
+  join_game A 1
+  join_game B 2
+  step "B goes on guessing, A says nothing, and is told goodbye" "B 不停地猜，A 一言不发，于是收到告别"
+  for ((i = 0; i < 100; i++)); do
+    (($(size_of A) == AT[A])) || break
+    say_and_hear B 0 "$NOT_COUNTED"
+    nap 0.05
+  done
+  expect A "goodbye, you were silent for too long\n"
+  expect_closed A
+  now_ms
+  ((MS - began >= ms * 9 / 10)) || fail "the goodbye came before its time" "告别来得太早"
+  step "B plays on" "B 继续玩"
+  send B "$(secret 2 1)\n"
+  expect_answer B "right in [0-9]+ tries"
+}
+
+check 1 "What goes wrong" quitting_harms_nobody \
+  "a player who quits harms nobody" \
+  "玩家退出不影响别人"
+quitting_harms_nobody() {
+  step "A, B, C and D join" "A、B、C、D 加入"
+  start 0 "$SEED"
+  join_game A 1
+  join_game B 2
+  join_game C 3 linger=0
+  join_game D 4
+  say_and_hear A 1 "$(direction 1 "$(secret 1 1)")"
+  step "B leaves in the middle of a line, C by a reset" "B 一行没发完就离开，C 以 reset 断开"
+  send B "5"
+  close B
+  reset C
+  expect_line '^player 2 has left$'
+  expect_line '^player 3 has left$'
+  step "E joins as player 5, with a number of its own" "E 加入，成为 5 号玩家，有自己的数"
+  join_game E 5
+  hit E 5 1 1
+  step "D guesses, half-closes, and still gets the answer" "D 猜中后半关闭，仍能收到应答"
+  send D "$(secret 4 1)\n"
+  half_close D
+  expect D "right in 1 tries\n"
+  expect_closed D
+  step "A goes on where it was" "A 接着原来的进度玩"
+  hit A 1 1 2
+}
+
+check 1 "Watermarks" unread_answers \
+  "who reads no answers costs little memory, and has to go as well" \
+  "不读应答的玩家占不了多少内存，也会被断开"
+unread_answers() {
+  step "A joins and is answered" "A 加入并得到应答"
+  start 0 "$SEED" $((80 * PATIENCE))
+  join_game A 1
+  say_and_hear A 0 "$NOT_COUNTED"
+  note_resources
+  step "B sends 300000 empty lines and reads none of the answers" "B 发出 300000 个空行，一个应答也不读"
+  head -c 300000 /dev/zero | tr '\0' '\n' >"$WORK/lines"
+  send_unread B "$WORK/lines"
+  settle
+  step "memory stays bounded" "内存仍有上限"
+  expect_memory_within 14336
+  step "B has to go, for the server could send nothing for too long" "服务器太久发不出数据，B 被断开"
+  for _ in 1 2; do # the answers have to fill the kernel first
+    ! until_true has_line_or_end '^player 2 has left$' || break
+  done
+  expect_line '^player 2 has left$'
+  expect_descriptors_back
+  step "C joins and is answered" "C 加入并得到应答"
+  join_game C 3
+  say_and_hear C 0 "$NOT_COUNTED"
+}
+
+check 1 "Make one, connect one, free one" leaves_nothing \
+  "players who have left, and SIGTERM, leave nothing behind" \
+  "玩家离开、收到 SIGTERM 之后，什么都不遗留"
+leaves_nothing() {
+  local i
+  step "$PLAYERS players come, and leave" "$PLAYERS 个玩家到来，然后离开"
+  start 0 "$SEED"
+  note_resources
+  for ((i = 1; i <= PLAYERS; i++)); do join_game "p$i" "$i" linger=$((i % 2)); done
+  for ((i = 1; i <= PLAYERS; i++)); do reset "p$i"; done
+  step "no descriptor stays open" "没有留下打开的描述符"
+  expect_descriptors_back
+  step "the server is at rest" "服务器处于空闲"
+  expect_idle
+  step "SIGTERM ends it while two play; nothing leaks" "两人在玩时收到 SIGTERM 也能退出，没有泄漏"
+  join_game A $((PLAYERS + 1))
+  join_game B $((PLAYERS + 2))
+  send A "5"
+  stop_cleanly
+}

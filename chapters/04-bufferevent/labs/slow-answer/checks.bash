@@ -1,0 +1,172 @@
+# checks.bash -- an answer comes when it is made, not 40 ms later.
+
+lab mend 2 30
+: "${SMALL:=100}" "${MIDDLE:=3000}" "${LONG:=20000}" "${HUGE:=50000000}"
+
+ROUNDS=8 # questions in a row; with the defect they take ROUNDS times 40 ms
+
+# The answer to a question, as the server should give it.
+make_answer() { # SIZE
+  echo "$1 letters"
+  yes abcdefghijklmnopqrstuvwxyz | tr -d '\n' | head -c "$1"
+}
+
+# Ask ROUNDS times for SIZE letters, and wait for them in the kernel: a poll
+# would blur the times. (With a timeout, read would take byte by byte.)
+ask_in_a_row() { # DESCRIPTOR SIZE
+  local i head
+  for ((i = 0; i < ROUNDS; i++)); do
+    echo "$2" >&"$1"
+    IFS= read -r -u "$1" head
+    [[ $head == "$2 letters" ]] && IFS= read -r -N "$2" -u "$1" &&
+      ((${#REPLY} == $2)) || return 1
+  done
+}
+
+# Says quick or slow. The best of four tries has to be quick: what else runs on
+# the machine may spoil some, while the defect slows them all. The first row is
+# not timed: the kernel learns from it that the two take turns.
+take_times() { # SIZE
+  local try began asker LC_ALL=C limit=$((6 * PATIENCE < 160 ? 6 * PATIENCE : 160))
+  exec {asker}<>"/dev/tcp/127.0.0.1/$PORT"
+  ask_in_a_row "$asker" "$1" || return 1
+  for ((try = 0; try < 4; try++)); do
+    now_ms
+    began=$MS
+    ask_in_a_row "$asker" "$1" || return 1
+    now_ms
+    if ((MS - began < limit)); then
+      echo quick
+      return
+    fi
+  done
+  echo slow
+}
+
+# A client of its own asks for SIZE letters, again and again.
+expect_quick() { # SIZE
+  rm -f "$WORK/times"
+  (take_times "$1" >"$WORK/times" || echo wrong >"$WORK/times") 2>/dev/null &
+  # shellcheck disable=SC2034 # it ends with the check
+  CLIENT[asker]=$!
+  until_true test -s "$WORK/times" || until_true test -s "$WORK/times" ||
+    until_true test -s "$WORK/times" || fail "the answers do not come" "应答没有到达"
+  case $(<"$WORK/times") in
+    wrong) fail "the answers are not $1 letters" "应答不是 $1 个字母" ;;
+    slow) fail "$ROUNDS answers, one after the other, always take more than 0.06 s" "$ROUNDS 个应答，一个接一个，每次都要 0.06 秒以上" ;;
+  esac
+}
+
+check 2 "Move bytes" answers_in_full \
+  "each answer has as many letters as were asked for" \
+  "要多少字母，应答就有多少字母"
+answers_in_full() {
+  local size
+  step "A asks for $SMALL letters" "A 要 $SMALL 个字母"
+  start
+  make_answer "$SMALL" >"$WORK/small"
+  connect A
+  send A "$SMALL\n"
+  expect_file A "$WORK/small"
+  step "B asks several times at once, and half-closes: all answers come" "B 一次提出几个问题，然后半关闭：应答全部到达"
+  printf '%s\n' "$SMALL" 0 "$LONG" many "$MIDDLE" >"$WORK/questions"
+  for size in "$SMALL" 0 "$LONG" many "$MIDDLE"; do
+    if [[ $size == many ]]; then
+      echo "not a number from 0 to 100000000"
+    else
+      make_answer "$size"
+    fi
+  done >"$WORK/answers"
+  ask_file B "$WORK/questions"
+  expect_file B "$WORK/answers"
+  expect_closed B
+}
+
+check 3 "Two buffers above the kernel's two" small_answers_are_quick \
+  "small answers come at once" \
+  "短应答立即到达"
+small_answers_are_quick() {
+  step "the server listens" "服务器开始监听"
+  start
+  step "$ROUNDS answers of $SMALL letters, one after the other" "连续 $ROUNDS 个应答，每个 $SMALL 个字母"
+  expect_quick "$SMALL"
+  step "$ROUNDS answers of $MIDDLE letters, one after the other" "连续 $ROUNDS 个应答，每个 $MIDDLE 个字母"
+  expect_quick "$MIDDLE"
+}
+
+check 2 "Two buffers above the kernel's two" long_answers_are_quick \
+  "long answers come at once" \
+  "长应答立即到达"
+long_answers_are_quick() {
+  step "the server listens" "服务器开始监听"
+  start
+  step "$ROUNDS answers of $LONG letters, one after the other" "连续 $ROUNDS 个应答，每个 $LONG 个字母"
+  expect_quick "$LONG"
+}
+
+check 1 "Two buffers above the kernel's two" quick_for_everybody \
+  "the answers are quick for each client" \
+  "对每个客户端应答都快"
+quick_for_everybody() {
+  step "A connects and is answered" "A 连接并得到应答"
+  start
+  make_answer "$SMALL" >"$WORK/small"
+  connect A
+  send A "$SMALL\n"
+  expect_file A "$WORK/small"
+  step "B's answers are quick" "B 的应答很快"
+  expect_quick "$SMALL"
+  step "B leaves, and the answers of C are quick too" "B 离开，C 的应答同样快"
+  expect_quick "$SMALL"
+}
+
+check 1 "Watermarks" makes_no_more_than_is_read \
+  "a large answer that nobody reads does not fill the memory" \
+  "没人读的大应答不会占满内存"
+makes_no_more_than_is_read() {
+  step "A asks for $HUGE letters and reads none" "A 要 $HUGE 个字母，一个也不读"
+  start
+  note_resources
+  echo "$HUGE" >"$WORK/question"
+  send_unread A "$WORK/question"
+  settle
+  step "B is answered meanwhile" "这期间 B 能得到应答"
+  make_answer "$SMALL" >"$WORK/small"
+  connect B
+  send B "$SMALL\n"
+  expect_file B "$WORK/small"
+  step "memory stays bounded" "内存仍有上限"
+  settle
+  expect_memory_within 14336
+  step "A begins to read, and the answer comes" "A 开始读，应答到达"
+  make_answer "$HUGE" 2>/dev/null | head -c 5000000 >"$WORK/begin"
+  read_late A
+  expect_file A "$WORK/begin"
+}
+
+check 1 "Make one, connect one, free one" leaves_nothing \
+  "clients that have left, and SIGTERM, leave nothing behind" \
+  "客户端离开、收到 SIGTERM 之后，什么都不遗留"
+leaves_nothing() {
+  local i
+  step "8 clients leave in the middle of their answers" "8 个客户端在应答途中离开"
+  start
+  note_resources
+  for i in {1..8}; do
+    connect "c$i"
+    send "c$i" "$HUGE\n"
+    until_true has_come "c$i" 1000 || fail "the answer does not come" "应答没有到达"
+    close "c$i"
+  done
+  step "no descriptor stays open" "没有留下打开的描述符"
+  expect_descriptors_back
+  step "the server is at rest" "服务器处于空闲"
+  expect_idle
+  step "SIGTERM ends it in the middle of an answer; nothing leaks" "应答途中收到 SIGTERM 也能退出，没有泄漏"
+  echo "$HUGE" >"$WORK/question"
+  send_unread A "$WORK/question"
+  connect B
+  send B "0\n"
+  expect B "0 letters\n"
+  stop_cleanly
+}

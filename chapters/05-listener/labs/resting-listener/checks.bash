@@ -1,0 +1,157 @@
+# checks.bash -- a server that takes N clients at a time, and no more.
+
+lab make 2 30
+: "${MOST:=3}" "${FIRST:=one}" "${SECOND:=two}"
+RESTING="resting at $MOST clients"
+
+# MOST clients, c1 and up, who all get their lines back.
+connect_most() {
+  local i
+  for ((i = 1; i <= MOST; i++)); do connect "c$i"; done
+  for ((i = 1; i <= MOST; i++)); do ask "c$i" "$FIRST $i"; done
+}
+
+ask() { # CLIENT LINE
+  send "$1" "$2\n"
+  expect "$1" "$2\n"
+}
+
+# These lines, and no others, follow the one that says that it listens.
+expect_said() { # LINE...
+  : >"$WORK/lines"
+  (($# == 0)) || printf '%s\n' "$@" >"$WORK/lines"
+  until_true has_said || true
+  same_bytes "$WORK/lines" "$WORK/said" || fail
+}
+
+has_said() {
+  tail -n +2 "$WORK/stdout" >"$WORK/said"
+  cmp -s "$WORK/lines" "$WORK/said"
+}
+
+# Stop it; what comes from now on comes while it stands still. (A signal is sent
+# before it is heeded.)
+stop_it() {
+  signal STOP
+  until_true is_stopped || fail "the program cannot be stopped" "程序无法暂停"
+}
+
+is_stopped() {
+  local stat
+  read -r stat <"/proc/$PID/stat" 2>/dev/null && [[ ${stat##*) } == T* ]]
+}
+
+check 1 "The callback" serves_below \
+  "while places are left, clients are served and nothing is said" \
+  "还有空位时，客户端得到服务，程序不输出任何内容"
+serves_below() {
+  local i
+  step "$((MOST - 1)) clients connect, and each gets its line back" "$((MOST - 1)) 个客户端连接，各自收回自己的一行"
+  start 0 "$MOST"
+  for ((i = 1; i < MOST; i++)); do connect "c$i"; done
+  for ((i = 1; i < MOST; i++)); do ask "c$i" "$FIRST $i"; done
+  step "the program says nothing" "程序没有输出任何内容"
+  expect_said
+}
+
+check 3 "Pause and resume" rests \
+  "at N clients the listener rests, and the next one waits" \
+  "到达 N 个客户端时监听器休息，下一个只能等待"
+rests() {
+  step "$MOST clients connect, and each gets its line back" "$MOST 个客户端连接，各自收回自己的一行"
+  start 0 "$MOST"
+  connect_most
+  step "the program says that it rests" "程序报告它在休息"
+  expect_said "$RESTING"
+  note_resources
+  step "W connects and sends a line: no answer comes, and W is not turned away" "W 连接并发出一行：没有应答，也没有被拒绝"
+  connect W
+  send W "$SECOND\n"
+  expect_nothing W
+  expect_open W
+  step "W has no descriptor in the program: it waits in the backlog" "W 在程序里没有描述符：它在积压队列里等待"
+  expect_descriptors_back
+  step "while W waits the program is idle, and serves the others" "W 等待期间，程序处于空闲，并照常服务其他客户端"
+  expect_idle
+  ask c1 "$SECOND"
+  expect_said "$RESTING"
+}
+
+check 3 "Pause and resume" accepts_again \
+  "when one leaves, the first who waits is served" \
+  "一个客户端离开，等待者中的第一个得到服务"
+accepts_again() {
+  step "$MOST clients connect and are served; V and W wait" "$MOST 个客户端连接并得到服务；V 和 W 等待"
+  start 0 "$MOST"
+  connect_most
+  expect_said "$RESTING"
+  connect V
+  send V "$FIRST\n"
+  connect W
+  send W "$SECOND\n"
+  step "one leaves: V gets its line back" "一个离开：V 收回自己的一行"
+  close c1
+  expect V "$FIRST\n"
+  expect_said "$RESTING" "accepting again" "$RESTING"
+  step "W still waits" "W 仍在等待"
+  expect_nothing W
+  step "V leaves: W gets its line back" "V 离开：W 收回自己的一行"
+  close V
+  expect W "$SECOND\n"
+  expect_said "$RESTING" "accepting again" "$RESTING" "accepting again" "$RESTING"
+}
+
+check 1 "Pause and resume" says_so_once \
+  "it accepts again once, however many leave" \
+  "不论离开几个，只报告一次重新接受"
+says_so_once() {
+  local i
+  step "$MOST clients connect and are served, then all leave" "$MOST 个客户端连接并得到服务，然后全部离开"
+  start 0 "$MOST"
+  note_resources
+  connect_most
+  expect_said "$RESTING"
+  for ((i = 1; i <= MOST; i++)); do close "c$i"; done
+  step "no descriptor stays open, and it accepts again" "没有留下打开的描述符，程序重新接受连接"
+  expect_descriptors_back
+  expect_said "$RESTING" "accepting again"
+  step "$MOST others come: it rests as before" "又来了 $MOST 个：程序和之前一样休息"
+  connect_most
+  expect_said "$RESTING" "accepting again" "$RESTING"
+}
+
+check 1 "How it works" takes_no_more \
+  "of many who come at the same moment it takes N" \
+  "许多客户端同时到来时，只接受 N 个"
+takes_no_more() {
+  local i all=$((MOST + 3))
+  step "$all clients connect while the program is stopped" "程序被暂停期间，$all 个客户端连接"
+  start 0 "$MOST"
+  stop_it
+  for ((i = 1; i <= all; i++)); do
+    connect "c$i"
+    send "c$i" "$FIRST $i\n"
+  done
+  step "it goes on: the first $MOST get their lines back" "程序继续运行：前 $MOST 个收回自己的一行"
+  signal CONT
+  for ((i = 1; i <= MOST; i++)); do expect "c$i" "$FIRST $i\n"; done
+  step "the others wait" "其余的等待"
+  expect_nothing "c$((MOST + 1))"
+  expect_nothing_left "c$all"
+  expect_said "$RESTING"
+}
+
+check 1 "How it works" ends_well \
+  "it ends at SIGTERM while one waits, frees all, and says no more" \
+  "有客户端等待时收到 SIGTERM，也能释放全部资源后退出，不再输出"
+ends_well() {
+  step "$MOST clients are served, and W waits" "$MOST 个客户端得到服务，W 等待"
+  start 0 "$MOST"
+  connect_most
+  connect W
+  expect_said "$RESTING"
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以状态 0 退出，没有泄漏"
+  stop_cleanly
+  step "it has said nothing more" "程序没有再输出任何内容"
+  expect_said "$RESTING"
+}

@@ -1,0 +1,226 @@
+# checks.bash -- an echo server whose descriptors run out, and come back.
+# shellcheck disable=SC2034,SC2154 # variables of the engine
+
+lab mend 2 30
+: "${FDS:=24}" "${FIRST:=one}" "${SECOND:=two}" "${ROUNDS:=20}"
+MAX_DESCRIPTORS=$FDS
+MAX_OUTPUT=$((64 << 20)) # a flood is told by a check, not by the limit
+
+# Silent clients, so many more than the program has descriptors for that some of
+# them have to wait; or only so many that PLACES are left. The program has taken
+# all that it can when this returns.
+fill() { # [PLACES]
+  local i fd
+  SILENT=$FDS
+  [[ ! ${1-} ]] || SILENT=$((FDS - $(taken) - $1))
+  for ((i = 0; i < SILENT; i++)); do
+    { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || fail "no connection can be made to port PORT" "无法连接到端口"
+    TO[silent$i]=$fd
+  done
+  until_true is_full "${1-0}" || fail "the program takes fewer clients than it has descriptors for" "程序接受的客户端少于描述符允许的数量"
+  nap 0.05 # it finds that there are no more
+  ! has_ended "$RUN" || fail
+}
+
+is_full() { # PLACES
+  (($(taken) >= FDS - $1)) || has_ended "$RUN"
+}
+
+# How many of its FDS descriptors the program has open.
+taken() {
+  find "/proc/$PID/fd" -mindepth 1 -printf '%f\n' 2>/dev/null | awk -v n="$FDS" '$1 < n' | wc -l
+}
+
+# The silent ones leave.
+empty() {
+  local i
+  for ((i = 0; i < SILENT; i++)); do half_close "silent$i"; done
+}
+
+# Look at it 25 times in half a second: how often is it at work, and how many
+# lines does it write? A machine that is busy with others changes neither.
+watch_it_wait() {
+  local i stat before
+  before=$(wc -l <"$WORK/stderr")
+  BUSY=0
+  for ((i = 0; i < 25; i++)); do
+    nap 0.02
+    read -r stat <"/proc/$PID/stat" 2>/dev/null || fail
+    [[ ${stat##*) } != [RD]* ]] || BUSY=$((BUSY + 1))
+  done
+  WROTE=$(($(wc -l <"$WORK/stderr") - before))
+}
+
+expect_rest() {
+  watch_it_wait
+  ((WROTE <= 40)) || {
+    detail expected "at most ten lines a second on standard error" "标准错误每秒最多十行"
+    detail came "$(head -n 1 "$WORK/stderr") (and so on)" "$(head -n 1 "$WORK/stderr")（如此反复）"
+    fail
+  }
+  ((BUSY <= 12)) || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
+}
+
+# Stop it; what comes from now on comes while it stands still. (A signal is sent
+# before it is heeded.)
+stop_it() {
+  signal STOP
+  until_true is_stopped || fail "the program cannot be stopped" "程序无法暂停"
+}
+
+is_stopped() {
+  local stat
+  read -r stat <"/proc/$PID/stat" 2>/dev/null && [[ ${stat##*) } == T* ]]
+}
+
+check 1 "The callback" echoes \
+  "a client gets its lines back" \
+  "客户端能收回自己发出的各行"
+echoes() {
+  step "A and B connect, and each gets its line back" "A、B 先后连接，各自收回自己的一行"
+  start
+  connect A
+  connect B
+  send B "$SECOND\n"
+  expect B "$SECOND\n"
+  send A "$FIRST\n"
+  expect A "$FIRST\n"
+}
+
+check 4 "When accept fails" rests \
+  "without descriptors it waits, and neither spins nor floods" \
+  "描述符用光时安静等待，不空转，也不刷屏"
+rests() {
+  step "more clients come than there are descriptors ($FDS in all)" "到来的客户端多于描述符（总共 $FDS 个）"
+  start
+  fill
+  step "while they stay, the server is at rest" "他们都不离开时，服务器处于空闲"
+  expect_rest
+}
+
+check 1 "When accept fails" rests_again \
+  "so it does the second time" \
+  "第二次用光时也是如此"
+rests_again() {
+  step "more clients come than there are descriptors, and leave" "到来的客户端多于描述符，然后离开"
+  start
+  note_resources
+  fill
+  empty
+  expect_descriptors_back
+  step "A comes and gets its line back" "A 到来并收回自己的一行"
+  connect A
+  send A "$FIRST\n"
+  expect A "$FIRST\n"
+  step "as many come again: the server is at rest" "又来了同样多的客户端：服务器处于空闲"
+  fill
+  expect_rest
+}
+
+check 1 "When accept fails" serves_on \
+  "those who are connected are answered as promptly as before" \
+  "已连接的客户端照常得到及时的应答"
+serves_on() {
+  local i began line
+  step "A connects and gets its line back" "A 连接并收回自己的一行"
+  start
+  trap '' PIPE # a program that is gone is told by what does not come
+  { exec {A}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || fail "no connection can be made to port PORT" "无法连接到端口"
+  TO[A]=$A
+  ask_a "$FIRST"
+  step "more clients come than there are descriptors" "到来的客户端多于描述符"
+  fill
+  step "A asks $ROUNDS times more; all answers take less than three seconds" "A 又问 $ROUNDS 次，全部应答用时不到三秒"
+  now_ms
+  began=$MS
+  for ((i = 0; i < ROUNDS; i++)); do
+    ask_a "$FIRST $i"
+    now_ms
+    ((MS - began < 3000 * PATIENCE / 10)) || fail "the answers come too late" "应答来得太迟"
+  done
+}
+
+ask_a() { # LINE
+  local line=''
+  printf '%s\n' "$1" >&"$A" || true
+  read -r -t $((5 * PATIENCE / 10)) -u "$A" line || true
+  [[ $line == "$1" ]] || {
+    detail sent "$1\\n"
+    detail expected "$1\\n"
+    detail came "$line"
+    fail
+  }
+}
+
+check 1 "Pause and resume" accepts_again \
+  "those who wait are served when descriptors are free again" \
+  "描述符空出来以后，等待者得到服务"
+accepts_again() {
+  step "A connects and gets its line back" "A 连接并收回自己的一行"
+  start
+  note_resources
+  connect A
+  send A "$FIRST\n"
+  expect A "$FIRST\n"
+  step "more clients come than there are descriptors, then B; B has to wait" "到来的客户端多于描述符，然后 B 到来；B 只能等待"
+  fill
+  connect B
+  send B "$SECOND\n"
+  expect_nothing B
+  expect_open B
+  step "all leave but A and B: B gets its line back" "除 A、B 以外全部离开：B 收回自己的一行"
+  empty
+  expect B "$SECOND\n"
+  step "A and a new client, C, are served too" "A 和新来的 C 也得到服务"
+  send A "$SECOND\n"
+  expect A "$SECOND\n"
+  connect C
+  send C "$FIRST\n"
+  expect C "$FIRST\n"
+  step "when all have left, no descriptor stays open" "全部离开后，没有留下打开的描述符"
+  close A
+  close B
+  close C
+  expect_descriptors_back
+}
+
+check 1 "When accept fails" forgets_nobody \
+  "nobody is forgotten when one leaves just as others come" \
+  "一个离开、同时又有新的到来，谁也不会被遗忘"
+forgets_nobody() {
+  step "A is connected, and so many more that one descriptor is left" "A 已连接，再来一些客户端，直到只剩一个描述符"
+  start
+  connect A
+  send A "$FIRST\n"
+  expect A "$FIRST\n"
+  fill 1
+  step "at the same moment A leaves, and B and C come" "A 离开的同时，B 和 C 到来"
+  stop_it
+  close A
+  connect B
+  send B "$FIRST\n"
+  connect C
+  send C "$SECOND\n"
+  signal CONT
+  step "there are descriptors for both: both get their lines back" "描述符够两个用：两个都收回自己的一行"
+  expect B "$FIRST\n"
+  expect C "$SECOND\n"
+}
+
+check 1 "How it works" ends_well \
+  "it ends at SIGTERM and frees all, also while clients wait" \
+  "有客户端在等待时收到 SIGTERM，也能释放全部资源后退出"
+ends_well() {
+  step "descriptors run out, come back, and run out again" "描述符用光，空出来，又用光"
+  start
+  note_resources
+  fill
+  empty
+  expect_descriptors_back
+  connect A
+  send A "$FIRST\n"
+  expect A "$FIRST\n"
+  fill
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以状态 0 退出，没有泄漏"
+  stop_cleanly
+}

@@ -1,0 +1,159 @@
+# checks.bash -- a client that half-closes still gets all of its answer.
+
+lab mend 2 25
+: "${LINE:=hello}" "${REST:=and the rest}" "${BIG:=1500000}" "${SEED:=1}"
+
+# A message of so many bytes, in lines, and the answer to it.
+message() { # BYTES
+  make_bytes "$WORK/bytes" "$1"
+  base64 -w 999 "$WORK/bytes" | head -c "$1" >"$WORK/message"
+  LC_ALL=C tr '[:lower:]' '[:upper:]' <"$WORK/message" >"$WORK/answer"
+}
+
+# The answer and then the end, nothing else. How much of it comes when it is cut
+# short depends on the kernel, so the report does not say it.
+expect_whole() { # CLIENT FILE
+  local size came
+  size=$(stat -c %s "$2")
+  until_more "$1" "$size"
+  until_true is_closed "$1" || fail "the program does not close the connection" "程序没有关闭连接"
+  came=$(size_of "$1")
+  ((came == size)) || tell_sent "$1"
+  ((came >= size)) || fail "the end of the answer is missing" "应答缺了结尾"
+  ((came <= size)) || fail "more came back than was sent" "收回的比发出的还多"
+  expect_file "$1" "$2"
+}
+
+# In place of the engine's: on a busy machine one that waits for a processor uses
+# none, but is not at rest. Neither the program nor a client has run for a while.
+settle() {
+  local before='' now end
+  now_ms
+  end=$((MS + 4 * LIMIT_MS * PATIENCE / 10))
+  now=$(activity)
+  until [[ $now == "$before" && $now != *'(running)'* ]]; do
+    is_running "$PID" || fail
+    [[ ! -s $WORK/stopped ]] || fail
+    now_ms
+    ((MS < end)) || fail "the program does not come to rest" "程序静不下来"
+    nap 0.2
+    before=$now
+    now=$(activity)
+  done
+}
+
+# Whether each of them runs or sleeps, and how often it fell asleep.
+activity() {
+  local pid files=()
+  for pid in "$PID" "${CLIENT[@]}"; do
+    [[ ! $pid ]] || files+=("/proc/$pid/status")
+  done
+  grep -hE '^State|_switches' "${files[@]}" 2>/dev/null || true
+}
+
+check 1 "How it works" answers_lines \
+  "lines come back in capitals, each when it is complete" \
+  "每一行收完整后，变成大写回来"
+answers_lines() {
+  step "the server listens" "服务器开始监听"
+  start
+  step "A sends a line and gets it back in capitals" "A 发出一行，收回大写的一行"
+  connect A
+  send A "$LINE\n"
+  expect A "${LINE^^}\n"
+  step "A sends two lines and a half, and gets two" "A 发出两行半，收回两行"
+  send A "one\ntwo\n$LINE"
+  expect A "ONE\nTWO\n"
+  expect_nothing A
+  step "A sends the end of the third line, and gets it whole" "A 发出第三行的其余部分，收回完整的一行"
+  send A " again\n"
+  expect A "${LINE^^} AGAIN\n"
+}
+
+check 2 "What goes wrong" answers_the_rest \
+  "what stands behind the last newline is answered when the client half-closes" \
+  "客户端半关闭时，最后一个换行符之后的内容也得到应答"
+answers_the_rest() {
+  step "A sends a line and gets it back in capitals" "A 发出一行，收回大写的一行"
+  start
+  connect A
+  send A "$LINE\n"
+  expect A "${LINE^^}\n"
+  step "A sends text without a newline and half-closes (nc -N); it gets the text" "A 发出没有换行符的文字并半关闭（nc -N），收回这段文字"
+  send A "$REST"
+  half_close A
+  expect A "${REST^^}"
+  step "then its connection is closed, and nothing else has come" "然后连接被关闭，没有别的内容"
+  expect_closed A
+}
+
+check 3 "What goes wrong" answers_a_late_reader \
+  "a client that half-closes and reads later gets its answer to the last byte" \
+  "半关闭之后才开始读取的客户端，能收到应答的每一个字节"
+answers_a_late_reader() {
+  step "A sends $BIG bytes, half-closes, and does not read" "A 发出 $BIG 字节并半关闭，暂不读取"
+  start
+  message "$BIG"
+  send_unread A "$WORK/message"
+  settle
+  step "A reads: all of its answer comes, and then the end" "A 开始读取：收到完整的应答，然后连接结束"
+  read_late A
+  expect_whole A "$WORK/answer"
+}
+
+check 2 "A client that half-closes" ends_the_connection \
+  "a connection ends when both sides are done, and holds no descriptor" \
+  "双方都结束后连接即告终止，不再占用描述符"
+ends_the_connection() {
+  step "the server listens" "服务器开始监听"
+  start
+  note_resources
+  step "A half-closes without a word: its connection is closed" "A 什么也没发就半关闭：连接被关闭"
+  connect A
+  half_close A
+  expect_closed A
+  step "B sends a line, gets its answer, half-closes: its connection is closed" "B 发出一行并收到应答，然后半关闭：连接被关闭"
+  connect B
+  send B "$LINE\n"
+  expect B "${LINE^^}\n"
+  half_close B
+  expect_closed B
+  step "no descriptor stays open, and the server is at rest" "没有留下打开的描述符，服务器处于空闲"
+  expect_descriptors_back
+  expect_idle
+}
+
+check 1 "A client that half-closes" forgets_the_lost \
+  "a client that half-closes and goes away unread holds nothing" \
+  "半关闭后不读应答就离开的客户端，什么也不再占用"
+forgets_the_lost() {
+  step "the server listens" "服务器开始监听"
+  start
+  note_resources
+  step "A sends $BIG bytes, half-closes, does not read, and goes away" "A 发出 $BIG 字节并半关闭，不读取就离开"
+  message "$BIG"
+  send_unread A "$WORK/message"
+  settle
+  close A
+  step "its descriptor is closed" "它的描述符被关闭"
+  expect_descriptors_back
+  step "B is answered" "B 得到应答"
+  connect B
+  send B "$LINE\n"
+  expect B "${LINE^^}\n"
+}
+
+check 1 "Leave" ends_well \
+  "it ends at SIGTERM and frees all, while an answer waits" \
+  "有应答尚未发完时收到 SIGTERM，也能释放全部资源后退出"
+ends_well() {
+  step "A half-closes with its answer unread, B has sent half a line" "A 半关闭而应答未读，B 只发了半行"
+  start
+  message "$BIG"
+  send_unread A "$WORK/message"
+  connect B
+  send B "$LINE"
+  settle
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  stop_cleanly
+}

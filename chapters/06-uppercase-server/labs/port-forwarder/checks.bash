@@ -1,0 +1,300 @@
+# checks.bash -- a forwarder that passes bytes, ends and losses on, in pairs.
+
+lab make 4 60
+: "${QUESTION:=who is there?}" "${ANSWER:=nobody}" "${MEGABYTES:=24}" "${SEED:=1}"
+
+# The check is the upstream too: each of its connections is a peer with a name,
+# which must listen before the program connects. One from before the start could
+# not be half-closed: a child of the start holds its input open. So the first
+# only finds a free port.
+start_forwarder() { # PEER
+  listen any
+  UPSTREAM=$PORT
+  start 0 "$UPSTREAM"
+  close any
+  upstream "$1"
+}
+
+# The upstream waits for one more connection. (listen sets PORT.)
+upstream() { # PEER [SOCAT-OPTION]
+  local forwarder=$PORT
+  listen "$1" "$UPSTREAM${2:+,$2}"
+  PORT=$forwarder
+}
+
+# Where a message is cut depends on timing, so the report does not say it.
+expect_whole() { # PEER FILE
+  local size
+  size=$(stat -c %s "$2")
+  until_more "$1" "$size"
+  (($(size_of "$1") >= size)) || {
+    tell_sent "$1"
+    fail "only a part of what was sent has come" "只收到所发内容的一部分"
+  }
+  expect_file "$1" "$2"
+}
+
+# The program has said that it will send no more.
+expect_end() { # PEER
+  until_true is_closed "$1" || fail "the end was not passed on" "没有把结束传过去"
+  expect_nothing_left "$1"
+}
+
+# The connection of a peer that was made with linger=0 is broken. (The engine's
+# reset lets it half-close first, and the program may see that.)
+lose() { # PEER
+  kill -KILL "${CLIENT[$1]}"
+  reset "$1"
+}
+
+# In place of the engine's: on a busy machine one that waits for a processor uses
+# none, but is not at rest. Neither the program nor a client has run for a while.
+settle() {
+  local before='' now end
+  now_ms
+  end=$((MS + 4 * LIMIT_MS * PATIENCE / 10))
+  now=$(activity)
+  until [[ $now == "$before" && $now != *'(running)'* ]]; do
+    is_running "$PID" || fail
+    [[ ! -s $WORK/stopped ]] || fail
+    now_ms
+    ((MS < end)) || fail "the program does not come to rest" "程序静不下来"
+    nap 0.2
+    before=$now
+    now=$(activity)
+  done
+}
+
+# Whether each of them runs or sleeps, and how often it fell asleep.
+activity() {
+  local pid files=()
+  for pid in "$PID" "${CLIENT[@]}"; do
+    [[ ! $pid ]] || files+=("/proc/$pid/status")
+  done
+  grep -hE '^State|_switches' "${files[@]}" 2>/dev/null || true
+}
+
+check 1 "A connection" passes_bytes \
+  "bytes go both ways, as they are" \
+  "字节原样双向通过"
+passes_bytes() {
+  step "an upstream U listens, the forwarder starts" "上游 U 开始监听，转发器启动"
+  start_forwarder U
+  step "A connects: so does the forwarder, to U" "A 连接，转发器随即连接 U"
+  connect A
+  accepted U
+  step "A sends a line, U gets it" "A 发出一行，U 收到"
+  send A "$QUESTION\n"
+  expect U "$QUESTION\n"
+  step "U sends a line, A gets it" "U 发出一行，A 收到"
+  send U "$ANSWER\n"
+  expect A "$ANSWER\n"
+  step "100000 bytes of all values reach U, and as many others A" "10 万个任意值的字节到达 U，另外 10 万个到达 A"
+  make_bytes "$WORK/one" 100000
+  SEED=2 make_bytes "$WORK/two" 100000
+  send_file A "$WORK/one"
+  send_file U "$WORK/two"
+  expect_whole U "$WORK/one"
+  expect_whole A "$WORK/two"
+}
+
+check 1 "A connection" keeps_clients_apart \
+  "each client has a connection of its own to the upstream" \
+  "每个客户端各有一条到上游的连接"
+keeps_clients_apart() {
+  step "A connects, and the forwarder to U" "A 连接，转发器连接 U"
+  start_forwarder U
+  connect A
+  accepted U
+  step "B connects, and the forwarder a second time, to V" "B 连接，转发器再次连接，这次是 V"
+  upstream V
+  connect B
+  accepted V
+  step "A talks with U, and B with V" "A 与 U 通信，B 与 V 通信"
+  send B "$QUESTION from B\n"
+  expect V "$QUESTION from B\n"
+  send A "$QUESTION from A\n"
+  expect U "$QUESTION from A\n"
+  send U "$ANSWER for A\n"
+  expect A "$ANSWER for A\n"
+  send V "$ANSWER for B\n"
+  expect B "$ANSWER for B\n"
+  step "when A and U have gone, B and V still talk" "A 与 U 离开后，B 与 V 仍能通信"
+  half_close A
+  expect_end U
+  half_close U
+  expect_end A
+  send B "$QUESTION\n"
+  expect V "$QUESTION\n"
+}
+
+check 2 "A client that half-closes" passes_half_closes \
+  "a half-close is passed on in either direction, and the other one goes on" \
+  "任一方向的半关闭都会传过去，另一方向不受影响"
+passes_half_closes() {
+  step "the forwarder starts" "转发器启动"
+  start_forwarder U
+  note_resources
+  step "A sends a line and half-closes: U gets the line and the end" "A 发出一行并半关闭：U 收到这一行，然后读到结束"
+  connect A
+  accepted U
+  send A "$QUESTION\n"
+  expect U "$QUESTION\n"
+  half_close A
+  expect_end U
+  step "U answers after that: A gets the answer" "U 此后作答：A 收到应答"
+  send U "$ANSWER\n"
+  expect A "$ANSWER\n"
+  expect_open A
+  step "U half-closes too: A gets the end" "U 也半关闭：A 读到结束"
+  half_close U
+  expect_end A
+  step "B connects; V, its upstream, sends a line and half-closes: B gets both" "B 连接；它的上游 V 发出一行并半关闭：B 收到这一行，然后读到结束"
+  upstream V
+  connect B
+  accepted V
+  send V "$ANSWER\n"
+  expect B "$ANSWER\n"
+  half_close V
+  expect_end B
+  step "B sends after that: V gets it, and then the end" "B 此后发送：V 收到内容，然后读到结束"
+  send B "$QUESTION\n"
+  expect V "$QUESTION\n"
+  half_close B
+  expect_end V
+  step "no descriptor stays open, and the forwarder is at rest" "没有留下打开的描述符，转发器处于空闲"
+  expect_descriptors_back
+  expect_idle
+}
+
+check 1 "What goes wrong" sends_before_the_end \
+  "all that came before a half-close is sent before it is passed on" \
+  "先发完半关闭之前的内容，再把半关闭传过去"
+sends_before_the_end() {
+  local size
+  step "the forwarder starts" "转发器启动"
+  start_forwarder U
+  for size in 100 6000 10000 100000; do
+    step "$size bytes and the end wait for it at once; U gets all, and then the end" "$size 字节与结束同时等着转发器；U 先收到全部内容，再读到结束"
+    make_bytes "$WORK/message" "$size"
+    signal STOP
+    send_unread A "$WORK/message"
+    wait "${CLIENT[A]}" || true
+    signal CONT
+    accepted U
+    expect_whole U "$WORK/message"
+    expect_end U
+    half_close A
+    half_close U
+    upstream U
+  done
+}
+
+check 1 "A connection" ends_both \
+  "when one side is lost, the other is ended, and both descriptors are closed" \
+  "一侧断开时另一侧也被结束，两个描述符都关闭"
+ends_both() {
+  step "A and B talk with U and V" "A、B 分别与 U、V 通信"
+  start_forwarder U
+  note_resources
+  connect A linger=0
+  accepted U
+  send A "$QUESTION\n"
+  expect U "$QUESTION\n"
+  upstream V linger=0
+  connect B
+  accepted V
+  send V "$ANSWER\n"
+  expect B "$ANSWER\n"
+  step "A is lost: U sees the end" "A 断开（RST）：U 读到结束"
+  lose A
+  expect_end U
+  step "V is lost: B sees the end" "V 断开（RST）：B 读到结束"
+  lose V
+  expect_end B
+  step "no descriptor stays open" "没有留下打开的描述符"
+  expect_descriptors_back
+}
+
+check 1 "What goes wrong" survives_a_refusal \
+  "a client is closed when the upstream refuses, and the next one is served" \
+  "上游拒绝连接时关闭客户端，并继续为后来者服务"
+survives_a_refusal() {
+  step "nobody listens on the upstream's port" "上游的端口上没有人监听"
+  start_forwarder U
+  close U
+  note_resources
+  step "A connects and is closed" "A 连接后被关闭"
+  connect A
+  expect_closed A
+  step "its descriptors are closed" "它的描述符都已关闭"
+  expect_descriptors_back
+  step "the upstream is there again: B is connected to it" "上游恢复后，B 被连到上游"
+  upstream V
+  connect B
+  accepted V
+  send B "$QUESTION\n"
+  expect V "$QUESTION\n"
+}
+
+check 2 "A client that does not read" waits_for_slow_readers \
+  "a slow reader costs little memory and gets every byte" \
+  "读得慢的一方占不了多少内存，也不会少收一个字节"
+waits_for_slow_readers() {
+  step "A talks with U, and B with V" "A 与 U 通信，B 与 V 通信"
+  start_forwarder U
+  connect A
+  accepted U
+  send A "$QUESTION\n"
+  expect U "$QUESTION\n"
+  upstream V
+  connect B
+  accepted V
+  send V "$ANSWER\n"
+  expect B "$ANSWER\n"
+  note_resources
+  make_bytes "$WORK/message" $((MEGABYTES << 20))
+  step "A sends $MEGABYTES MiB, and U does not read" "A 发送 $MEGABYTES MiB，U 不读取"
+  pause U
+  send_file A "$WORK/message"
+  CLIENT["sender A"]=$!
+  settle
+  step "V sends $MEGABYTES MiB, and B does not read" "V 发送 $MEGABYTES MiB，B 不读取"
+  pause B
+  send_file V "$WORK/message"
+  CLIENT["sender V"]=$!
+  settle
+  step "the forwarder has grown by less than 16 MB, and is at rest" "转发器的内存增长不到 16 MB，并处于空闲"
+  expect_memory_within 16000
+  expect_idle
+  step "U reads on, and gets every byte" "U 继续读取，逐字节全部收到"
+  resume U
+  expect_whole U "$WORK/message"
+  step "B reads on, and gets every byte" "B 继续读取，逐字节全部收到"
+  resume B
+  expect_whole B "$WORK/message"
+}
+
+check 1 "Leave" ends_well \
+  "it ends at SIGTERM and frees all, whatever its pairs are doing" \
+  "收到 SIGTERM 时，不论各对连接处于什么状态，都能释放全部资源后退出"
+ends_well() {
+  step "A has talked with U; B has half-closed; C's upstream does not read" "A 与 U 通信过；B 已半关闭；C 的上游不读取"
+  start_forwarder U
+  connect A
+  accepted U
+  send A "$QUESTION\n"
+  expect U "$QUESTION\n"
+  upstream V
+  connect B
+  accepted V
+  half_close B
+  expect_end V
+  upstream W
+  pause W
+  head -c 8M /dev/zero >"$WORK/message"
+  send_unread C "$WORK/message"
+  settle
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  stop_cleanly
+}

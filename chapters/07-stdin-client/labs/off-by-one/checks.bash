@@ -1,0 +1,100 @@
+# checks.bash -- replies are bytes, so many as were read; a buffer of N has no N-th.
+
+lab mend 1 15
+: "${WORDS:=hello}" "${SIZE:=1024}" "${LONG:=3000}" "${ODD:=a\\x00b\\x00\\xff}" "${PERCENT:=100 %% of it}" "${SEED:=1}"
+
+# The program is a client: play its server.
+call() {
+  step "the client connects" "客户端发起连接"
+  listen S
+  launch "$PORT"
+  accepted S
+}
+
+# Whether as much was printed as is in the file; more never comes if it ended.
+has_printed() { # FILE
+  (($(stat -c %s "$WORK/stdout") >= $(stat -c %s "$1"))) || has_ended "$RUN"
+}
+
+# All that was printed so far is the file.
+expect_printed() { # FILE
+  until_true has_printed "$1" || true
+  same_bytes "$1" "$WORK/stdout" S || fail
+}
+
+# The server sends a line of the size, newline included, in one piece.
+reply() { # SIZE
+  make_bytes "$WORK/bytes" "$1"
+  { base64 -w 0 "$WORK/bytes" | head -c $(($1 - 1)) && echo; } >"$WORK/line"
+  send_file S "$WORK/line"
+  cat "$WORK/line" >>"$WORK/all"
+  expect_printed "$WORK/all"
+}
+
+check 1 "Replies" answers \
+  "a short reply is printed" \
+  "短应答能打印出来"
+answers() {
+  call
+  step "the server says \"$WORDS\", and it is printed" "服务器发送「$WORDS」，客户端打印出来"
+  send S "$WORDS\n"
+  printf '%b' "$WORDS\n" >"$WORK/all"
+  expect_printed "$WORK/all"
+  step "while the server is silent, the client rests" "服务器不说话时，客户端空闲等待"
+  expect_idle
+}
+
+check 3 "What goes wrong" exact_size \
+  "a reply of exactly $SIZE bytes does no harm" \
+  "正好 $SIZE 字节的应答不会造成破坏"
+exact_size() {
+  call
+  step "a reply of $((SIZE - 1)) bytes is printed" "打印 $((SIZE - 1)) 字节的应答"
+  reply $((SIZE - 1))
+  step "a reply of $SIZE bytes is printed" "打印 $SIZE 字节的应答"
+  reply "$SIZE"
+  step "a reply of $((SIZE + 1)) bytes is printed" "打印 $((SIZE + 1)) 字节的应答"
+  reply $((SIZE + 1))
+}
+
+check 2 "Replies" long_reply \
+  "a longer reply is printed whole" \
+  "更长的应答能完整打印"
+long_reply() {
+  call
+  step "a reply of $LONG bytes is printed, with nothing else to push it" "打印 $LONG 字节的应答，后面没有别的数据推动它"
+  reply "$LONG"
+  step "a reply of $((LONG * 50)) bytes is printed" "打印 $((LONG * 50)) 字节的应答"
+  reply $((LONG * 50))
+}
+
+check 2 "What goes wrong" any_byte \
+  "any byte is printed as it is" \
+  "任何字节都原样打印"
+any_byte() {
+  call
+  step "a reply with percent signs in it" "应答中有百分号"
+  send S "$PERCENT\n"
+  printf '%b' "$PERCENT\n" >"$WORK/all"
+  expect_printed "$WORK/all"
+  step "a reply with a NUL byte in it" "应答中有 NUL 字节"
+  send S "$ODD\n"
+  printf '%b' "$ODD\n" >>"$WORK/all"
+  expect_printed "$WORK/all"
+}
+
+check 2 "The end" ends_well \
+  "it ends with status 0 when the server closes, and frees all" \
+  "服务器关闭连接后，它释放全部资源，以退出码 0 结束"
+ends_well() {
+  call
+  step "the server says its last words without a newline, and closes" "服务器发出最后一句，不带换行，随后关闭"
+  send S "$WORDS"
+  printf '%b' "$WORDS" >"$WORK/all"
+  expect_printed "$WORK/all"
+  close S
+  step "the client ends with status 0; nothing leaks" "客户端以退出码 0 结束，没有泄漏"
+  expect_exit 0
+  step "nothing else was printed" "没有打印别的内容"
+  expect_output "$WORDS"
+}

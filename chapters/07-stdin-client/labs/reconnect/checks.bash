@@ -1,0 +1,304 @@
+# checks.bash -- try again, wait longer each time, give up in the end; lose nothing
+# that no connection was given, and keep little of it.
+
+lab make 3 60
+: "${FIRST:=one}" "${SECOND:=two}" "${THIRD:=three}" "${TRIES:=5}" "${BIG:=6000000}" "${TALK:=24000000}" "${SEED:=1}"
+
+# What watches the program must not hold the check's ends of the pipes open, or
+# no end of input would ever come.
+eval "$(declare -f watch | sed '1s/watch/watch_box/')"
+watch() {
+  local fd
+  for fd in "${TO[@]}" "$STDIN"; do [[ ! $fd ]] || exec {fd}>&-; done
+  watch_box "$@"
+}
+
+# A port that nobody has, and that the kernel gives no client as its own: one that
+# connects to itself would find a server there.
+choose_port() {
+  PORT=$((10000 + RANDOM % 20000))
+  while grep -qi "$(printf ':%04X ' "$PORT")" /proc/net/tcp; do
+    PORT=$((10000 + RANDOM % 20000))
+  done
+}
+
+# Lines of letters and digits, the same for the same SEED.
+make_lines() { # FILE SIZE
+  make_bytes "$WORK/bytes" "$2"
+  base64 -w 60 "$WORK/bytes" | head -c "$2" >"$1"
+}
+
+# Start the client while nobody listens, and let the first try fail.
+launch_too_early() { # TRIES
+  choose_port
+  launch "$PORT" "$1"
+  expect_line '^trying again in 50 ms$'
+}
+
+# The server is there, at last or again.
+come() { # CLIENT
+  listen "$1" "$PORT"
+  accepted "$1"
+}
+
+# The lines of so many failed tries in a row, the last of which has none, and
+# SUM, the pauses together.
+pauses() { # COUNT
+  local i pause=50
+  SUM=0 LINES_OF_PAUSES=''
+  for ((i = 0; i < $1; i++)); do
+    LINES_OF_PAUSES+="trying again in $pause ms\n"
+    SUM=$((SUM + pause))
+    ((pause >= 400)) || pause=$((2 * pause))
+  done
+}
+
+# So long it has taken since the moment, at least. (Timers may be a little early,
+# by the tick of the clock that they look at.)
+expect_time() { # SINCE MS
+  now_ms
+  ((10 * (MS - $1) >= 9 * $2)) || fail "the pauses are shorter than the program says" "实际的停顿比程序说的短"
+}
+
+# What was printed since the last connection came about.
+since_connected() {
+  tac "$WORK/stdout" | sed '/^connected$/,$d' | tac
+}
+
+has_paused_since() { # TIMES
+  (($(since_connected | grep -c '^trying') >= $1)) || has_ended "$RUN"
+}
+
+# Whether the program is asleep, each of 20 times that one looks.
+is_asleep() {
+  local i stat
+  for ((i = 0; i < 20; i++)); do
+    { read -r stat <"/proc/$PID/stat"; } 2>/dev/null && [[ ${stat##*) } == S* ]] || return 1
+    nap 0.01
+  done
+}
+
+is_asleep_or_ended() {
+  has_ended "$RUN" || is_asleep
+}
+
+expect_rest() {
+  until_true is_asleep_or_ended || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
+  is_running "$RUN" || fail
+}
+
+expect_end() { # CLIENT
+  until_true is_closed "$1" || fail "the server does not learn that the input has ended" "服务器不知道输入已经结束"
+  expect_nothing_left "$1"
+}
+
+check 1 "Standard input to the server" talks \
+  "with a server that is there: what is typed arrives, what the server says is thrown away" \
+  "服务器在时：输入的内容能送到，服务器说的话被丢弃"
+talks() {
+  step "the client connects, and says so" "客户端连接成功，并打印出来"
+  choose_port
+  listen S "$PORT"
+  launch "$PORT" 1000
+  accepted S
+  expect_line '^connected$'
+  step "a line goes to the server" "一行内容到达服务器"
+  type "$FIRST\n"
+  expect S "$FIRST\n"
+  # (The sanitizer keeps 4 MB of what is freed.)
+  step "$TALK bytes of the server do not stay in memory" "服务器发来的 $TALK 字节不会留在内存里"
+  note_resources
+  make_lines "$WORK/big" "$TALK"
+  timeout $((PATIENCE / 2)) cat "$WORK/big" >&"${TO[S]}" || fail "the program does not read what the server says" "程序没有读取服务器发来的数据"
+  expect_rest
+  expect_memory_within 10240
+  step "another line goes to the server; nothing was printed but \"connected\"" "再一行到达服务器；除了「connected」没有打印别的"
+  type "$SECOND\n"
+  expect S "$SECOND\n"
+  expect_output 'connected\n'
+}
+
+check 1 "What goes wrong" gives_up \
+  "without a server it waits longer each time, and gives up after $TRIES tries" \
+  "没有服务器时，它一次比一次等得久，失败 $TRIES 次后放弃"
+gives_up() {
+  step "nobody listens, and the client gives up with status 1" "没有人监听，客户端放弃，退出码为 1"
+  choose_port
+  pauses $((TRIES - 1))
+  launch "$PORT" "$TRIES"
+  expect_line "$(printf '%b' "$LINES_OF_PAUSES" | tail -n 1)"
+  expect_exit 1
+  step "it has said each time how long it waits" "每次等多久，它都说了"
+  expect_output "$LINES_OF_PAUSES"
+}
+
+check 1 "Standard input to the server" later \
+  "what was typed before the server came arrives when it is there" \
+  "服务器来之前输入的内容，等它来了就送到"
+later() {
+  step "nobody listens, and two lines are typed" "没有人监听，这时输入两行"
+  launch_too_early 1000
+  type "$FIRST\n"
+  type "$SECOND\n"
+  step "while it waits, the client rests" "等待时，客户端不占用处理器"
+  expect_rest
+  step "the server comes, and gets both, in order" "服务器来了，按顺序收到这两行"
+  come S
+  expect S "$FIRST\n$SECOND\n"
+  expect_line '^connected$'
+  step "what is typed now arrives too" "现在输入的也能送到"
+  type "$THIRD\n"
+  expect S "$THIRD\n"
+  expect_nothing_left S
+}
+
+check 2 "The end" comes_back \
+  "when the connection is lost, it connects again and goes on" \
+  "连接断开后，它重新连接并继续工作"
+comes_back() {
+  step "the client connects, and a line goes to the server" "客户端连接，一行内容到达服务器"
+  choose_port
+  listen S "$PORT"
+  launch "$PORT" 1000
+  accepted S
+  type "$FIRST\n"
+  expect S "$FIRST\n"
+  note_resources
+  step "the server goes, and the client says that the connection is lost" "服务器离开，客户端打印连接断开"
+  close S
+  expect_line '^lost$'
+  step "what is typed meanwhile arrives at the server that comes next, and nothing else" "这期间输入的内容送到下一个服务器，没有别的"
+  type "$SECOND\n"
+  come S2
+  expect S2 "$SECOND\n"
+  expect_line '^connected$' 2
+  step "this connection does not end, it breaks; the client says the same" "这次连接不是正常结束，而是被重置；客户端同样打印"
+  break_connection S2
+  expect_line '^lost$' 2
+  step "the next server gets what is typed" "下一个服务器收到输入的内容"
+  come S3
+  type "$THIRD\n"
+  expect S3 "$THIRD\n"
+  step "the connections that are lost hold no descriptor" "断开的连接不占描述符"
+  expect_descriptors_back
+}
+
+# The server ends with a line unread, of which the kernel lets the client know by
+# a reset.
+break_connection() { # CLIENT
+  pause "$1"
+  type "$FIRST\n"
+  until_true has_unread
+  close "$1"
+}
+
+# Whether bytes of the connection wait in the kernel: proc_net_tcp(5).
+has_unread() {
+  local near queues port
+  port=$(printf '%04X' "$PORT")
+  while read -r _ near _ _ queues _; do
+    [[ $near != *:"$port" ]] || ((16#${queues#*:} == 0)) || return 0
+  done </proc/net/tcp
+  return 1
+}
+
+# Stopped, the client cannot give up before the server is there;
+# on a busy machine it may have done so before it was stopped.
+launch_and_stop() {
+  local i
+  for ((i = 0; i < 20; i++)); do
+    launch_too_early "$TRIES"
+    kill -STOP "$PID" 2>/dev/null || continue
+    nap 0.05
+    ! is_running "$RUN" || return 0
+  done
+  fail "it gives up before $TRIES tries have failed" "失败还不到 $TRIES 次就放弃了"
+}
+
+check 2 "The end" starts_anew \
+  "a connection that came about puts the pause and the count back to their beginning" \
+  "一旦连接成功，停顿和计数都回到起点"
+starts_anew() {
+  local began
+  step "a try fails, then the server comes" "失败过之后，服务器来了"
+  launch_and_stop
+  listen S "$PORT"
+  kill -CONT "$PID"
+  accepted S
+  expect_line '^connected$'
+  step "it goes for good: the client waits 50 ms before the next try" "服务器一去不返：客户端等 50 毫秒再试"
+  now_ms
+  began=$MS
+  close S
+  expect_line '^lost$'
+  until_true has_paused_since 1 || true
+  [[ $(since_connected | sed -n 2p) == "trying again in 50 ms" ]] || fail "after the loss of a connection the first pause is not 50 ms" "连接断开后，第一次停顿不是 50 毫秒"
+  step "as long pauses as before follow, and after $TRIES failed tries it gives up" "随后的停顿与先前一样增长，失败 $TRIES 次后放弃"
+  pauses "$TRIES"
+  until_true has_paused_since "$TRIES" || true
+  (($(since_connected | grep -c '^trying') >= TRIES)) || fail "fewer than $TRIES tries have failed since the connection was lost" "连接断开后，失败还不到 $TRIES 次"
+  expect_exit 1
+  since_connected >"$WORK/came"
+  printf '%b' "lost\n$LINES_OF_PAUSES" >"$WORK/expected"
+  same_bytes "$WORK/expected" "$WORK/came" || fail
+  step "so long it has waited, $SUM ms in all" "它确实等了那么久，一共 $SUM 毫秒"
+  expect_time "$began" "$SUM"
+}
+
+# Whether what types is through, or waits for the program to read.
+writer_waits() {
+  has_ended "$WRITER" || PID=$WRITER is_asleep
+}
+
+check 2 "End of input: half-close" all_arrives \
+  "much input does not fill the memory while there is no server, and arrives whole" \
+  "没有服务器时，大量输入不会占满内存，之后完整送到"
+all_arrives() {
+  step "nobody listens, and $BIG bytes of input wait" "没有人监听，有 $BIG 字节输入在等"
+  launch_too_early 1000
+  note_resources
+  make_lines "$WORK/big" "$BIG"
+  cat "$WORK/big" >&"$STDIN" &
+  WRITER=$!
+  until_true writer_waits || fail
+  expect_rest
+  step "the program keeps only some of it" "程序只留下其中一部分"
+  expect_memory_within 2048
+  step "the input ends, the server comes, and gets all" "输入结束；服务器来了，全部收到"
+  end_input
+  come S
+  until_more S "$BIG"
+  cmp -s "$WORK/big" "$WORK/S.out" || fail "not all of the input has come to the server" "服务器没有收到全部输入"
+  # shellcheck disable=SC2034 # all of it was expected
+  AT[S]=$BIG
+  step "then it sees the end" "然后得知输入结束"
+  expect_end S
+  step "the client waits until the server closes, and ends with status 0" "客户端等服务器关闭连接，以退出码 0 结束"
+  expect_rest
+  half_close S
+  expect_exit 0
+  ! has_line '^lost$' || fail "the end that was agreed on is no loss" "双方约定的结束不是断开"
+}
+
+check 1 "The end" ends_well \
+  "it ends at SIGTERM with status 0 and frees all, connected or not" \
+  "不论是否已连接，收到 SIGTERM 都能释放全部资源，以退出码 0 结束"
+ends_well() {
+  step "during a pause, with a line that waits" "停顿期间，有一行在等"
+  launch_too_early 1000
+  type "$FIRST\n"
+  expect_rest
+  stop_cleanly
+  step "connected, after a loss" "断开过一次之后，处于连接状态"
+  choose_port
+  listen S "$PORT"
+  launch "$PORT" 1000
+  accepted S
+  close S
+  expect_line '^lost$'
+  come S2
+  type "$SECOND\n"
+  expect S2 "$SECOND\n"
+  stop_cleanly
+  expect_closed S2
+}

@@ -1,0 +1,18 @@
+/* reconnect.c -- says that it tries, and waits as long as it says. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+    int pause = 50;
+
+    for (int i = 1; argc == 3 && i < atoi(argv[2]); i++) {
+        printf("trying again in %d ms\n", pause);
+        fflush(stdout);
+        usleep((useconds_t)pause * 1000);
+        if (pause < 400)
+            pause *= 2;
+    }
+    return 1;
+}

@@ -1,0 +1,208 @@
+# checks.bash -- at the end of input: no more reading, half-close, the rest of the answers.
+
+lab mend 2 30
+: "${FIRST:=one}" "${SECOND:=two}" "${LAST:=the last answer}" "${REST:=20000}" "${PIECE:=81920}" "${SEED:=1}"
+
+# What watches the program must not hold the check's ends of the pipes open, or
+# no end of input would ever come.
+eval "$(declare -f watch | sed '1s/watch/watch_box/')"
+watch() {
+  local fd
+  for fd in "${TO[@]}" "$STDIN"; do [[ ! $fd ]] || exec {fd}>&-; done
+  watch_box "$@"
+}
+
+# The program is a client: play its server.
+call() {
+  step "the client connects" "客户端发起连接"
+  listen S
+  launch "$PORT"
+  accepted S
+}
+
+# Whether the program is asleep, each of 20 times that one looks. (Processor time
+# would say less: on a busy machine a program that spins gets little of it.)
+is_asleep() {
+  local i stat
+  for ((i = 0; i < 20; i++)); do
+    { read -r stat <"/proc/$PID/stat"; } 2>/dev/null && [[ ${stat##*) } == S* ]] || return 1
+    nap 0.01
+  done
+}
+
+is_asleep_or_ended() {
+  has_ended "$RUN" || is_asleep
+}
+
+expect_rest() {
+  until_true is_asleep_or_ended || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
+  is_running "$RUN" || fail
+}
+
+# The server sees the end of what the client has to say.
+expect_end() {
+  until_true is_closed S || fail "the server does not learn that the input has ended" "服务器不知道输入已经结束"
+  expect_nothing_left S
+}
+
+# Lines of letters and digits, the same for the same SEED.
+make_lines() { # FILE SIZE
+  make_bytes "$WORK/bytes" "$2"
+  base64 -w 60 "$WORK/bytes" | head -c "$2" >"$1"
+}
+
+# All that was printed so far is the file.
+expect_printed() { # FILE
+  until_true has_printed "$1" || true
+  same_bytes "$1" "$WORK/stdout" S || fail
+}
+
+has_printed() { # FILE
+  (($(stat -c %s "$WORK/stdout") >= $(stat -c %s "$1"))) || has_ended "$RUN"
+}
+
+# A server whose kernel takes little: a small window of small segments.
+call_narrow() {
+  peer S "TCP-LISTEN:0,bind=127.0.0.1,reuseaddr,rcvbuf=1024,mss=536"
+  until_true grep -q -e 'listening on' -e ' E ' "$WORK/S.log"
+  PORT=$(sed -nE 's/.*listening on .*:([0-9]+)$/\1/p' "$WORK/S.log")
+  launch "$PORT"
+  accepted S
+}
+
+# Bytes of the connection that are in the kernel, on either side: proc_net_tcp(5).
+held() {
+  local near far queues port sum=0
+  port=$(printf '%04X' "$PORT")
+  while read -r _ near far _ queues _; do
+    [[ $near != *:"$port" && $far != *:"$port" ]] || sum=$((sum + 16#${queues%:*} + 16#${queues#*:}))
+  done </proc/net/tcp
+  echo "$sum"
+}
+
+# Type until some of it has to wait in the program.
+type_too_much() {
+  local typed=0
+  : >"$WORK/typed"
+  while ((typed < 50 * PIECE && typed <= $(held))); do
+    make_lines "$WORK/piece" "$PIECE"
+    timeout $((LIMIT_MS * PATIENCE / 10000)) cat "$WORK/piece" >&"$STDIN" || fail "the program does not read its standard input" "程序没有读取标准输入"
+    cat "$WORK/piece" >>"$WORK/typed"
+    typed=$((typed + PIECE))
+    expect_rest
+  done
+}
+
+check 1 "Standard input to the server" answers \
+  "what is typed goes to the server, and its answers are printed" \
+  "输入的内容发给服务器，服务器的应答打印出来"
+answers() {
+  call
+  step "a line goes to the server" "一行内容到达服务器"
+  type "$FIRST\n"
+  expect S "$FIRST\n"
+  step "the answer is printed" "应答打印出来"
+  send S "$SECOND\n"
+  expect_line "^$SECOND\$"
+  step "while nothing is typed, the client rests" "没有输入时，客户端空闲等待"
+  expect_rest
+}
+
+check 2 "What goes wrong" rests \
+  "after the end of input it rests" \
+  "输入结束之后，它空闲等待"
+rests() {
+  call
+  step "a line goes to the server" "一行内容到达服务器"
+  type "$FIRST\n"
+  expect S "$FIRST\n"
+  step "the input ends; the server is still at work, and the client waits without using the processor" "输入结束；服务器还在工作，客户端等待时不占用处理器"
+  end_input
+  expect_rest
+  step "an answer wakes it once" "一条应答只唤醒它一次"
+  send S "$SECOND\n"
+  expect_line "^$SECOND\$"
+  expect_rest
+}
+
+check 2 "End of input: half-close" server_knows \
+  "the server learns that the input has ended" \
+  "服务器得知输入已经结束"
+server_knows() {
+  call
+  step "two lines go to the server" "两行内容到达服务器"
+  type "$FIRST\n$SECOND\n"
+  expect S "$FIRST\n$SECOND\n"
+  step "the connection stays open in this direction as long as the input" "只要输入没有结束，这个方向就一直开着"
+  expect_rest
+  expect_open S
+  step "the input ends, and the server sees it" "输入结束，服务器看得到"
+  end_input
+  expect_end
+  step "the client waits for its answer" "客户端等待它的应答"
+  expect_rest
+}
+
+check 2 "The end" rest_of_answers \
+  "it prints the answers that come later, and ends with status 0 after the last" \
+  "随后到来的应答照样打印，收完最后一条才以退出码 0 结束"
+rest_of_answers() {
+  call
+  step "a line goes to the server, then the input ends" "一行内容到达服务器，然后输入结束"
+  type "$FIRST\n"
+  expect S "$FIRST\n"
+  end_input
+  expect_end
+  step "a long answer that comes now is printed whole" "这时才来的长应答完整打印"
+  make_lines "$WORK/all" "$REST"
+  send_file S "$WORK/all"
+  expect_printed "$WORK/all"
+  step "so is one more, after which the server closes" "再来一条也是；然后服务器关闭连接"
+  send S "$LAST\n"
+  printf '%b' "$LAST\n" >>"$WORK/all"
+  expect_printed "$WORK/all"
+  half_close S
+  step "the client ends with status 0; nothing leaks" "客户端以退出码 0 结束，没有泄漏"
+  expect_exit 0
+}
+
+check 2 "End of input: half-close" drains_first \
+  "what still waits to be sent goes out before the end does" \
+  "还没发完的数据先发完，再告知结束"
+drains_first() {
+  step "the server reads nothing, until more is typed than the kernel takes" "服务器不读，直到输入的内容多得内核装不下"
+  call_narrow
+  pause S
+  type_too_much
+  step "the input ends, and the client waits without using the processor" "输入结束，客户端等待时不占用处理器"
+  end_input
+  expect_rest
+  step "the server reads on, and gets all that was typed" "服务器继续读，收到全部输入"
+  resume S
+  until_more S "$(stat -c %s "$WORK/typed")"
+  cmp -s "$WORK/typed" "$WORK/S.out" || fail "not all of the input has come to the server" "服务器没有收到全部输入"
+  # shellcheck disable=SC2034 # all of it was expected
+  AT[S]=$(size_of S)
+  step "then it sees the end" "然后得知输入结束"
+  expect_end
+  step "its answer is printed, and the client ends with status 0" "它的应答打印出来，客户端以退出码 0 结束"
+  send S "$LAST\n"
+  half_close S
+  expect_exit 0
+  expect_output "$LAST\n"
+}
+
+check 1 "The end" no_input \
+  "no input at all is an end of input too" \
+  "一个字节都没有输入，也是输入结束"
+no_input() {
+  call
+  step "the input ends at once, and the server sees it" "输入立刻结束，服务器看得到"
+  end_input
+  expect_end
+  step "the server says a last word and closes; the client ends with status 0" "服务器说完最后一句就关闭；客户端以退出码 0 结束"
+  send S "$LAST\n"
+  half_close S
+  expect_exit 0
+  expect_output "$LAST\n"
+}

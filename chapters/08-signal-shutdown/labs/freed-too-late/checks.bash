@@ -1,0 +1,132 @@
+# checks.bash -- all is freed at the end, and nothing is used once it is freed.
+
+lab mend 1 20
+: "${FIRST:=hello}" "${SECOND:=again}" "${COUNT:=4}"
+
+# The program once more without the sanitizer, so that its memory is glibc's.
+# With this variable each free gives its page back to the kernel at once: to
+# look there afterwards is a crash, also in libevent.
+without_sanitizer() {
+  local flags
+  flags=$(sed -n 's/^ \* Build: .*\.c //p' "$LAB/$NAME.c")
+  # shellcheck disable=SC2034,SC2046,SC2086 # MODE is for box; flags are words
+  [[ -x $FOLDER/plain/$NAME ]] || (
+    MODE=--bind
+    box sh -c 'mkdir -p plain && cc -w -std=gnu11 -O1 "$@"' sh \
+      $(pkg-config --cflags libevent) -o "plain/$NAME" "$NAME.c" \
+      $(pkg-config --libs-only-L libevent) $flags
+  ) </dev/null || fail "it does not compile without the sanitizer" "不带 sanitizer 时编译失败"
+  PROGRAM=${PROGRAM%/*}/plain/$NAME
+  ENVIRONMENT+=(MALLOC_MMAP_THRESHOLD_=0)
+}
+
+# What a variable still points to when the program ends counts as a leak too,
+# but for what is libc's and the sanitizer's own.
+find_all_leaks() {
+  printf 'leak:%s\n' doallocate libstdc++ >"$FOLDER/not-ours"
+  ENVIRONMENT+=("LSAN_OPTIONS=use_globals=0:use_stacks=0:use_registers=0:print_suppressions=0:suppressions=${PROGRAM%/*}/not-ours")
+}
+
+check 1 "How it works" echoes \
+  "clients get their lines back" \
+  "客户端能收回自己发出的行"
+echoes() {
+  step "the server listens" "服务器开始监听"
+  start
+  step "A and B each get their line back" "A、B 各自收回自己的一行"
+  connect A
+  connect B
+  send A "$FIRST\n" && expect A "$FIRST\n"
+  send B "$SECOND\n" && expect B "$SECOND\n"
+  step "A says no more, and is closed; B is still heard" "A 不再发送，连接被关闭；B 仍有应答"
+  half_close A
+  expect_closed A
+  send B "$FIRST\n" && expect B "$FIRST\n"
+}
+
+check 2 "A signal event" ends_at_sigterm \
+  "SIGTERM ends it with nobody connected" \
+  "没有客户端时，SIGTERM 能使其正常退出"
+ends_at_sigterm() {
+  step "the server listens; freed memory will be out of reach at once" "服务器开始监听；内存一经释放即不可访问"
+  without_sanitizer
+  start
+  step "SIGTERM ends it with status 0" "SIGTERM 使其以退出码 0 结束"
+  stop_cleanly TERM
+  step "its last line is \"done\"" "最后一行输出是 done"
+  expect_line '^served 0 clients$'
+  expect_line '^done$'
+}
+
+check 1 "A signal event" ends_at_sigint \
+  "so does SIGINT, which is Ctrl-C" \
+  "SIGINT（即 Ctrl-C）也一样"
+ends_at_sigint() {
+  step "the server listens; freed memory will be out of reach at once" "服务器开始监听；内存一经释放即不可访问"
+  without_sanitizer
+  start
+  step "SIGINT ends it with status 0" "SIGINT 使其以退出码 0 结束"
+  stop_cleanly INT
+  step "its last line is \"done\"" "最后一行输出是 done"
+  expect_line '^served 0 clients$'
+  expect_line '^done$'
+}
+
+some_clients() {
+  local i
+  for ((i = 1; i <= COUNT; i++)); do
+    connect "c$i"
+    send "c$i" "$FIRST $i\n"
+    expect "c$i" "$FIRST $i\n"
+  done
+}
+
+check 3 "Finish a connection" ends_with_clients \
+  "both end it with clients connected" \
+  "有客户端连接时，两种信号也都能使其正常退出"
+ends_with_clients() {
+  local signal
+  without_sanitizer
+  for signal in TERM INT; do
+    step "$COUNT clients connect and are heard" "$COUNT 个客户端连接并得到应答"
+    start
+    some_clients
+    step "SIG$signal ends it with status 0, after \"done\"" "收到 SIG$signal 后，它输出 done，并以退出码 0 结束"
+    stop_cleanly "$signal"
+    expect_line "^served $COUNT clients\$"
+    expect_line '^done$'
+  done
+}
+
+check 2 "Check yourself" frees_all \
+  "at the end nothing is left that was not freed" \
+  "结束时没有任何未释放的内存"
+frees_all() {
+  find_all_leaks
+  step "with nobody connected, SIGTERM leaves nothing behind" "没有客户端时，收到 SIGTERM 后没有任何遗留"
+  start
+  stop_cleanly TERM
+  step "$COUNT clients connect and are heard; one leaves" "$COUNT 个客户端连接并得到应答，其中一个离开"
+  start
+  some_clients
+  close c1
+  step "now too, SIGTERM leaves nothing behind" "这时收到 SIGTERM，也没有任何遗留"
+  stop_cleanly TERM
+  expect_line '^done$'
+}
+
+check 1 "How it works" clients_leave \
+  "clients that have left hold nothing" \
+  "离开的客户端不占任何资源"
+clients_leave() {
+  local i
+  step "the server listens" "服务器开始监听"
+  start
+  note_resources
+  step "$COUNT clients connect, are heard, and leave" "$COUNT 个客户端连接、得到应答并离开"
+  some_clients
+  for ((i = 1; i <= COUNT; i++)); do close "c$i"; done
+  step "no descriptor stays open, and the server is at rest" "没有留下打开的描述符，服务器处于空闲"
+  expect_descriptors_back
+  expect_idle
+}
