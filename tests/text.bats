@@ -31,6 +31,7 @@ setup() {
 
 # The file and the test of: `tests/NAME.bats`, "name" -- a line each, with a tab.
 tests_named_in() { # PAGE
+  # shellcheck disable=SC2016 # the backquotes of Markdown
   grep -oE '`tests/[^`]+\.bats`[^"`]{0,3}"[^"]+"' "$1" | sed -E 's/^`([^`]+)`[^"]*"(.*)"$/\1\t\2/'
 }
 

@@ -220,6 +220,7 @@ check 2 "Finish a connection" commands \
   "5：/who、/me、/quit 各司其职，其他命令被拒绝"
 commands() {
   local word
+  step "$ANN and $BOB are here" "$ANN 和 $BOB 在房间里"
   start
   enter B "$BOB"
   note_resources
@@ -254,6 +255,7 @@ check 2 "What goes wrong" long_lines \
 long_lines() {
   local full
   full=$(letters 500 "${ANN:0:1}")
+  step "$ANN and $BOB are here" "$ANN 和 $BOB 在房间里"
   start
   enter B "$BOB"
   enter A "$ANN" "$BOB"
@@ -290,6 +292,7 @@ check 2 "What goes wrong" strange_bytes \
   "7: no control character and no broken UTF-8 reaches the others" \
   "7：控制字符和损坏的 UTF-8 到不了其他人那里"
 strange_bytes() {
+  step "$ANN and $BOB are here" "$ANN 和 $BOB 在房间里"
   start
   enter B "$BOB"
   enter A "$ANN" "$BOB"
@@ -388,6 +391,7 @@ check 1 "What goes wrong" own_flood \
   "10: who asks and asks, and does not read, is dropped too" \
   "10：不停提问却不读应答的人，也被移出"
 own_flood() {
+  step "$BOB is here" "$BOB 在房间里"
   start
   enter B "$BOB"
   note_resources
