@@ -4,6 +4,9 @@
 test-tools: ## run the tests of the scripts
 	@scripts/test --tools
 
+test-grading: ## run the tests of labs, grading and handouts (minutes)
+	@scripts/test tests/grading/*.bats
+
 test-the-tests: all ## put each known defect back: its tests must fail
 	@scripts/test-the-tests
 
@@ -19,4 +22,4 @@ handout: ## OUT=dir [FORMAT=gradescope|github]: the course without solutions
 new-lab: ## NN=.. NAME=..: the template of a lab
 	@scripts/new-lab '$(NN)' '$(NAME)'
 
-.PHONY: test-tools test-the-tests test-labs grade handout new-lab
+.PHONY: test-tools test-grading test-the-tests test-labs grade handout new-lab
