@@ -1,7 +1,9 @@
 # Chapters, samples, programs and tests are found, not listed: a new file
-# chapters/NN-topic/NAME.c has its targets at once.
+# chapters/NN-topic/NAME.c has its targets at once, and so has a new sample,
+# samples/NAME/NAME.c. Other C files beside a sample's are parts of it.
 
-SOURCES  := $(sort $(wildcard chapters/[0-9][0-9]-*/*.c samples/*/*.c))
+SAMPLES  := $(foreach d,$(wildcard samples/*),$(wildcard $(d)/$(notdir $(d)).c))
+SOURCES  := $(sort $(wildcard chapters/[0-9][0-9]-*/*.c) $(SAMPLES))
 PROGRAMS := $(basename $(notdir $(SOURCES)))
 CHAPTERS := $(sort $(foreach d,$(wildcard chapters/[0-9][0-9]-*),\
 	$(firstword $(subst -, ,$(notdir $(d))))))
@@ -18,6 +20,7 @@ export BUILD
 OUR_CFLAGS = -std=gnu11 -Wall -Wextra -Wpedantic -Wshadow \
 	-Wno-unused-parameter $(shell $(PKG_CONFIG) --cflags libevent)
 OUR_LDFLAGS = $(shell $(PKG_CONFIG) --libs-only-L libevent)
+PARTS     = $(if $(filter samples/%,$<),$(filter %.c,$^),$<)
 LIBRARIES = $(shell sed -n 's/^ \* Build: .*\.c //p' $<)
 SANITIZE  = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
@@ -38,8 +41,11 @@ $(PROGRAMS): %: $(BUILD)/%
 
 $(BUILD)/%: %.c Makefile | ready
 	@mkdir -p $(@D)
-	$(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS) -o $@ $< \
+	$(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS) -o $@ $(PARTS) \
 		$(LDFLAGS) $(OUR_LDFLAGS) $(LIBRARIES) $(LDLIBS)
+
+$(foreach s,$(SAMPLES),$(eval $(BUILD)/$(basename $(notdir $(s))): \
+	$(wildcard $(dir $(s))*.[ch])))
 
 # Not a file: what the build needs is looked for each time, since a missing
 # package is better told by name than by the compiler.
@@ -107,7 +113,7 @@ install-libevent: ## PREFIX=dir [ARCHIVE=file]: build libevent from source
 
 compile_commands.json: Makefile $(SOURCES) ## for editors and clangd
 	@scripts/compile-commands '$(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS)' \
-		$(SOURCES) >$@
+		$(sort $(SOURCES) $(wildcard samples/*/*.c)) >$@
 
 clean: ## remove build/
 	rm -rf $(BUILD) compile_commands.json

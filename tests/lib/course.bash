@@ -43,7 +43,7 @@ program() { # NAME
 
 source_of() { # NAME
   local file
-  for file in ${BROKEN:+"$BROKEN/$1.c"} "$ROOT"/chapters/*/"$1.c"; do
+  for file in ${BROKEN:+"$BROKEN/$1.c"} "$ROOT"/chapters/*/"$1.c" "$ROOT/samples/$1/$1.c"; do
     [[ ! -f $file ]] || { echo "$file" && return; }
   done
 }
@@ -56,14 +56,19 @@ course() { # NAME [ARG...]
 }
 
 # Build a private copy of a program with other compiler flags, or from a source
-# changed by a sed script; the script must change something.
+# changed by a sed script; the script must change something. The other parts of a
+# sample stay as they are.
 build_own() { # NAME SED-SCRIPT [FLAG...]
-  local from
+  local from folder=$ROOT/samples/$1 part parts=()
   from=$(source_of "$1")
+  for part in "$folder"/*.c; do
+    [[ ! -f $part || $part == "$folder/$1.c" ]] || parts+=("$part")
+  done
   sed -E "$2" "$from" >"$BATS_TEST_TMPDIR/$1.c"
   [[ -z $2 ]] || ! cmp -s "$from" "$BATS_TEST_TMPDIR/$1.c" || fail "no change: $2"
   # shellcheck disable=SC2046 # the flags are words
-  cc -std=gnu11 -g "${@:3}" -o "$BATS_TEST_TMPDIR/$1" "$BATS_TEST_TMPDIR/$1.c" \
+  cc -std=gnu11 -g "${@:3}" -I "$folder" -o "$BATS_TEST_TMPDIR/$1" \
+    "$BATS_TEST_TMPDIR/$1.c" "${parts[@]}" \
     $(pkg-config --cflags --libs libevent) \
     $(sed -n 's/^ \* Build: .*\.c //p' "$BATS_TEST_TMPDIR/$1.c")
 }

@@ -54,6 +54,35 @@ copy_course() {
   [[ -x build/event-states && ! -e build/method-probe ]]
 }
 
+@test "a sample of two parts is one program, built again when a part has changed" {
+  copy_course
+  mkdir -p samples/twice
+  cat >samples/twice/twice.c <<'END'
+/* twice.c -- says what its part says.
+ *
+ * Build: cc -o twice twice.c part.c -levent
+ */
+#include <stdio.h>
+#include "part.h"
+int main(void)
+{
+    puts(part());
+}
+END
+  echo 'const char *part(void);' >samples/twice/part.h
+  printf '#include "part.h"\nconst char *part(void) { return "once"; }\n' >samples/twice/part.c
+  run -0 make -s
+  run -0 ls build
+  refute_line part
+  run -0 build/twice
+  assert_output once
+  sed -i 's/once/again/' samples/twice/part.c
+  touch -d '1 minute ago' build/twice
+  run -0 make -s twice
+  run -0 build/twice
+  assert_output again
+}
+
 @test "a wrong chapter is an error that lists the chapters" {
   copy_course
   for target in 42 demo-42 test-42; do
@@ -99,7 +128,8 @@ copy_course() {
 
 @test "the compiler says nothing about any program" {
   cd "$ROOT"
-  for source in chapters/*/*.c; do
+  for source in chapters/*/*.c samples/*/*.c; do
+    [[ -f $source ]] || continue
     run -0 cc -std=gnu11 -Wall -Wextra -Wpedantic -Wshadow -Wno-unused-parameter \
       -O2 -fsyntax-only "$source"
     assert_output ""
