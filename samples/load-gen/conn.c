@@ -1,0 +1,261 @@
+/* conn.c -- one connection: opens, sends, checks what comes, counts it. */
+#include <err.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/util.h>
+
+#include "conn.h"
+
+/* Send small answers at once: with Nagle's algorithm on, the end of a long
+ * answer would wait up to 40 ms for the peer's delayed acknowledgement. */
+static void set_nodelay(evutil_socket_t fd)
+{
+    int on = 1;
+
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
+        warn("cannot set TCP_NODELAY");
+}
+
+/* Make EVENT pending; what cannot be watched ends the program. */
+static void add_event(struct event *event)
+{
+    if (!event || event_add(event, NULL) < 0)
+        errx(1, "cannot add an event");
+}
+
+uint64_t now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+/* Close CONN, and give up what is under way on it. */
+void conn_close(struct conn *conn)
+{
+    struct load *load = conn->load;
+    uint64_t time = now();
+
+    for (size_t i = 0; i < conn->under_way; i++)
+        count_unanswered(
+            load, conn->due[(conn->first + i) % load->options.pipeline], time);
+    load->under_way -= conn->under_way;
+    if (conn->free)
+        TAILQ_REMOVE(&load->free, conn, next);
+    event_free(conn->read_event);
+    event_free(conn->write_event);
+    close(conn->fd);
+    conn->fd = -1;
+}
+
+static void conn_fail(struct conn *conn, int error)
+{
+    load_lost(
+        conn, error == ECONNRESET || error == EPIPE ? RESET : OTHER, error);
+}
+
+/* CONN has a request more to send, which was due at DUE. */
+void conn_give(struct conn *conn, uint64_t due)
+{
+    size_t last = conn->first + conn->under_way;
+    size_t pipeline = conn->load->options.pipeline;
+
+    conn->due[last < pipeline ? last : last - pipeline] = due;
+    conn->under_way++;
+    conn->load->under_way++;
+    conn->to_send++;
+}
+
+static size_t next_of(const struct script *script, size_t i)
+{
+    return i + 1 < script->count ? i + 1 : script->set_up;
+}
+
+/* The socket of CONN has taken LENGTH bytes. */
+static void conn_sent(struct conn *conn, size_t length)
+{
+    const struct script *script = &conn->load->script;
+
+    conn->load->total.sent += length;
+    conn->sent += length;
+    while (conn->to_send > 0) {
+        size_t size = request_size(script, conn->asked);
+
+        if (conn->sent < size)
+            return;
+        conn->sent -= size;
+        conn->asked = next_of(script, conn->asked);
+        conn->to_send--;
+    }
+}
+
+/* Send what CONN has to send: requests that follow each other in the ring go
+ * together. What the socket does not take waits until it can be written. */
+void conn_send(struct conn *conn)
+{
+    const struct script *script = &conn->load->script;
+
+    while (conn->to_send > 0) {
+        size_t last = conn->asked + conn->to_send;
+        size_t from = script->request_at[conn->asked] + conn->sent;
+        size_t length =
+            script->request_at[last < script->count ? last : script->count] -
+            from;
+        ssize_t sent = send(conn->fd, script->requests + from, length, 0);
+
+        if (sent < 0 && errno != EAGAIN) {
+            conn_fail(conn, errno);
+            return;
+        }
+        if (sent > 0)
+            conn_sent(conn, (size_t)sent);
+        if (sent < 0 || (size_t)sent < length) {
+            if (!conn->full)
+                add_event(conn->write_event);
+            conn->full = 1;
+            return;
+        }
+    }
+    if (conn->full)
+        event_del(conn->write_event);
+    conn->full = 0;
+}
+
+static void write_cb(evutil_socket_t fd, short what, void *arg)
+{
+    conn_send(arg);
+}
+
+/* A whole answer has come, at TIME. */
+static void conn_answered(struct conn *conn, uint64_t time)
+{
+    struct load *load = conn->load;
+    uint64_t due = conn->due[conn->first];
+
+    conn->first =
+        conn->first + 1 < load->options.pipeline ? conn->first + 1 : 0;
+    conn->under_way--;
+    conn->wanted = next_of(&load->script, conn->wanted);
+    conn->got = 0;
+    load->under_way--;
+    load->total.answers++;
+    if (due >= load->from)
+        add_latency(&load->result, time - due);
+}
+
+/* Compare LENGTH bytes that have come with those that had to come. Returns
+ * whether they are the same; if not, CONN is closed, since nothing tells where
+ * its next answer begins. */
+static int conn_check(
+    struct conn *conn, const char *bytes, size_t length, uint64_t time)
+{
+    const struct script *script = &conn->load->script;
+
+    while (length > 0) {
+        size_t size = answer_size(script, conn->wanted) - conn->got;
+        const char *answer =
+            script->answers + script->answer_at[conn->wanted] + conn->got;
+        int asked = conn->under_way > conn->to_send || conn->sent > 0;
+
+        if (size > length)
+            size = length;
+        if (!asked || memcmp(bytes, answer, size) != 0) {
+            note_wrong(&conn->load->result, conn->got, bytes,
+                asked ? answer : NULL, size);
+            load_lost(conn, WRONG, 0);
+            return 0;
+        }
+        bytes += size;
+        length -= size;
+        conn->got += size;
+        if (conn->got == answer_size(script, conn->wanted))
+            conn_answered(conn, time);
+    }
+    return 1;
+}
+
+static void read_cb(evutil_socket_t fd, short what, void *arg)
+{
+    static char chunk[262144]; /* shared: one callback runs at a time */
+    struct conn *conn = arg;
+    struct load *load = conn->load;
+    ssize_t length = recv(fd, chunk, sizeof(chunk), 0);
+    uint64_t time = now(), answers = load->total.answers;
+
+    if (length == 0) {
+        load_lost(conn, CLOSED, 0);
+    } else if (length < 0) {
+        if (errno != EAGAIN)
+            conn_fail(conn, errno);
+    } else {
+        load->total.received += (uint64_t)length;
+        if (!conn_check(conn, chunk, (size_t)length, time) ||
+            load->total.answers == answers)
+            return;
+        load_answered(conn, time);
+    }
+}
+
+/* A socket that is being connected, or -1. A loopback address has about 28,000
+ * ports; once they are used up, the next one, 127.0.0.2, has as many. */
+static evutil_socket_t connect_from(struct load *load)
+{
+    const struct evutil_addrinfo *to = load->address;
+    struct sockaddr_in from = {.sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK + load->source)};
+    evutil_socket_t fd = socket(to->ai_family, SOCK_STREAM, 0);
+    int on = 1;
+
+    if (fd < 0 || evutil_make_socket_nonblocking(fd) < 0)
+        load_fail(load, strerror(errno));
+    set_nodelay(fd);
+    if (load->source > 0 &&
+        (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) !=
+                0 ||
+            bind(fd, (struct sockaddr *)&from, sizeof(from)) != 0))
+        load_fail(load, strerror(errno));
+    if (connect(fd, to->ai_addr, (socklen_t)to->ai_addrlen) == 0 ||
+        errno == EINPROGRESS)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static int is_loopback(const struct evutil_addrinfo *address)
+{
+    const struct sockaddr_in *in = (const struct sockaddr_in *)address->ai_addr;
+
+    return address->ai_family == AF_INET &&
+           ntohl(in->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+/* Open CONN and ask for its first answer: what waits for its answer is in no
+ * backlog any more, so that AT_ONCE bounds what is in it. */
+void conn_open(struct load *load, struct conn *conn)
+{
+    conn->load = load;
+    conn->due = load->dues + load->opened * load->options.pipeline;
+    conn->asked = conn->wanted = load->opened % load->script.set_up;
+    while ((conn->fd = connect_from(load)) < 0)
+        if (errno != EADDRNOTAVAIL || !is_loopback(load->address) ||
+            ++load->source > 250)
+            load_fail(load, strerror(errno));
+    conn->read_event =
+        event_new(load->base, conn->fd, EV_READ | EV_PERSIST, read_cb, conn);
+    conn->write_event =
+        event_new(load->base, conn->fd, EV_WRITE | EV_PERSIST, write_cb, conn);
+    add_event(conn->read_event);
+    add_event(conn->write_event);
+    conn->full = 1;
+    conn_give(conn, 0);
+    load->opened++;
+}
