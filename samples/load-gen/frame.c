@@ -286,6 +286,10 @@ static double busy(const struct result *result)
 static void print_text(
     const struct result *result, const struct options *options)
 {
+    if (result->seconds == 0) {
+        puts("nothing was measured");
+        return;
+    }
     printf("%s: connections %zu, pipeline %zu, bytes %zu, seconds %.2f\n",
         options->mode, options->connections, options->pipeline, options->size,
         result->seconds);

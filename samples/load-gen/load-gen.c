@@ -348,6 +348,7 @@ int main(int argc, char **argv)
     static struct load load = {.from = UINT64_MAX, .until = UINT64_MAX};
     struct timeval second = {1, 0};
 
+    setvbuf(stdout, NULL, _IOLBF, 0);
     parse_options(&load.options, argc, argv);
     signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of send, no death */
     prepare_process(&load.options);

@@ -1,15 +1,17 @@
 setup() {
   load ../lib/course
+  SPAN=0.2
+  [[ ! ${UNDER-} ]] || SPAN=2
 }
 
 teardown() {
   course_teardown
 }
 
-# Run load-gen against the server on PORT, for 0.2 seconds, and keep its JSON in
+# Run load-gen against the server on PORT, for SPAN seconds, and keep its JSON in
 # "output"; what it says on standard error is in "stderr".
 measure() { # STATUS [OPTION...]
-  run "-$1" --separate-stderr course load-gen -j -w 0 -d 0.2 "${@:2}" 127.0.0.1 "$PORT"
+  run "-$1" --separate-stderr course load-gen -j -w 0 -d "$SPAN" "${@:2}" 127.0.0.1 "$PORT"
 }
 
 # Start load-gen in the background; its JSON goes to the file "json".
@@ -121,7 +123,7 @@ run_c() { # < SOURCE
 
 @test "load-gen checks messages of every size, pipelined too" {
   start echo-server
-  for size in 1 64 1000 65536 1048576; do
+  for size in 1 1000 65536 $([[ ${UNDER-} ]] || echo 1048576); do
     measure 0 -s "$size" -c 3
     assert_result ".bytes == $size and .requests > 0 and .unanswered == 0"
     measure 0 -s "$size" -c 2 -p 7
@@ -148,8 +150,8 @@ run_c() { # < SOURCE
 }
 
 @test "load-gen notices one wrong byte, and says which (L1)" {
-  start_strange_echo 500 'chunk[5] ^= 1; conn_echo(conn, chunk, (size_t)length);'
-  measure 1 -s 64 -c 2 -d 10
+  start_strange_echo 100 'chunk[5] ^= 1; conn_echo(conn, chunk, (size_t)length);'
+  measure 1 -s 64 -c 2
   assert_result '.errors == {"closed": 0, "reset": 0, "other": 0, "wrong": 1}'
   regex='load-gen: wrong answers: 1; the first: byte 5 of an answer: ".+" in place of ".+"'
   [[ $stderr =~ $regex ]] || fail "$stderr"
@@ -174,7 +176,8 @@ run_c() { # < SOURCE
 
 @test "load-gen counts a wrong answer of each connection, and shows the first" {
   start echo-server # in small letters, where capitals have to come
-  measure 1 -m upper
+  run -1 --separate-stderr course load-gen -m upper 127.0.0.1 "$PORT"
+  assert_output "nothing was measured"
   [[ $stderr == *'wrong answers: 1; the first: byte '*' in place of '* ]] || fail "$stderr"
   measure 1 -m memcache
   [[ $stderr == *'wrong answers: 1; the first: byte 0 of an answer: "set key-" in place of "STORED\x0d\x0a"' ]] ||
@@ -213,10 +216,10 @@ run_c() { # < SOURCE
 
 @test "load-gen gives as many requests as the rate says" {
   start echo-server
-  measure 0 -r 200 -c 4 -d 0.5
-  assert_result '.requests >= 90 and .requests <= 202 * .seconds and .rate == 200'
+  measure 0 -r 100 -c 4 -d 0.5
+  assert_result '.requests >= 40 and .requests <= 100 * .seconds + 2 and .rate == 100'
   measure 0 -r 2000 -c 1 -p 50 -d 0.5
-  [[ ${UNDER-} ]] || assert_result '.requests >= 900 and .requests <= 2020 * .seconds'
+  [[ ${UNDER-} ]] || assert_result '.requests >= 900 and .requests <= 2000 * .seconds + 50'
 }
 
 # More than half of the run the server stands still: what comes due meanwhile
@@ -225,7 +228,7 @@ run_c() { # < SOURCE
   make_hasty
   start echo-server
   server=$PID
-  start_load -r 200 -c 2 -w 0.1 -d 1.4
+  start_load -r 40 -c 2 -w 0.1 -d 1.4
   wait_for_line "^measuring: "
   kill -STOP "$server"
   sleep 0.8 # the stall
@@ -233,20 +236,20 @@ run_c() { # < SOURCE
   assert_exit 0
   output=$(<"$JSON")
   assert_result '.latency_us.max > 700000 and .latency_us.p90 > 350000'
-  assert_result '.latency_us.p50 > 10000 and .unanswered == 0 and .requests > 240'
+  assert_result '.latency_us.p50 > 10000 and .unanswered == 0 and .requests > 40'
 }
 
 @test "load-gen counts what was due and is never answered (L3)" {
   make_hasty
   start echo-server
   server=$PID
-  start_load -r 200 -c 2 -w 0.1 -d 1
+  start_load -r 40 -c 2 -w 0.1 -d 1
   wait_for_line "^measuring: "
   kill -STOP "$server"
   assert_exit 0
   kill -CONT "$server"
   output=$(<"$JSON")
-  assert_result '.unanswered > 100 and .requests < 100'
+  assert_result '.unanswered > 20 and .requests < 20'
   assert_result '.latency_us.max > 1500000 and .latency_us.p50 > 1000000'
 }
 
@@ -268,15 +271,15 @@ run_c() { # < SOURCE
   make_hasty
   start echo-server
   server=$PID
-  start_load -r 200 -c 2 -w 1.2 -d 0.6
+  start_load -r 40 -c 2 -w 1.2 -d 0.6
   wait_for_line "^warm-up: "
   kill -STOP "$server"
   wait_for_line "^warm-up: " 6
   kill -CONT "$server"
   assert_exit 0
   output=$(<"$JSON")
-  assert_result '.requests > 80 and .requests < 200 and .seconds < 1.2'
-  assert_result '.latency_us.p90 < 300000'
+  assert_result '.requests > 15 and .requests < 40 and .seconds < 1.2'
+  [[ ${UNDER-} ]] || assert_result '.latency_us.p90 < 300000'
 }
 
 @test "load-gen warms up for a second and measures for five unless told otherwise" {
@@ -337,7 +340,7 @@ run_c() { # < SOURCE
 
 @test "load-gen gets and sets values of many sizes, pipelined too" {
   start_memcached
-  for size in 1 100 100000 1000000; do
+  for size in 1 1000000; do
     measure 0 -m memcache -s "$size" -c 3 -p 4
     assert_result '.requests > 0 and .unanswered == 0'
   done
@@ -359,23 +362,30 @@ run_c() { # < SOURCE
 
 @test "load-gen has 10,000 connections, whatever the soft limit of descriptors" {
   local count=10000
-  [[ ! ${UNDER-} && $BUILD != */asan && ! ${EVENT_NOEPOLL-} ]] || count=500
+  [[ $BUILD != */asan && ! ${EVENT_NOEPOLL-} ]] || count=500
+  [[ ! ${UNDER-} ]] || count=100
   (($(ulimit -Hn) >= count + 100)) || skip "no $count descriptors are allowed"
   ulimit -Sn $((count + 50))
   start echo-server
-  ulimit -Sn 300
+  # valgrind keeps to the limit that it has found.
+  [[ ${UNDER-} ]] || ulimit -Sn 300
   measure 0 -c "$count"
   assert_result ".connections == $count and .requests > 100 and .unanswered == 0"
 }
 
-@test "load-gen leaves room in the backlog of a server that accepts late" {
+@test "load-gen leaves room in the backlog of a server" {
+  alone true
   build_own echo-server 's/SOMAXCONN/100/'
-  start echo-server
-  begin=$(date +%s%N)
-  measure 0 -c 1000
-  took=$((($(date +%s%N) - begin) / 1000000))
-  # A connection that finds the backlog full tries again after a second.
-  [[ ${UNDER-} ]] || ((took < 1000)) || fail "it took $took ms"
+  server=$(program echo-server) client=$(program load-gen)
+  # On a network of its own, nobody else counts as an overflow.
+  # shellcheck disable=SC2016 # the inner shell's
+  run -0 alone bash -c '"$1" & server=$!
+    until "$2" -j -w 0 -d 0.2 -c 1000 127.0.0.1 8888 2>/dev/null; do sleep 0.05; done
+    awk "/^TcpExt/ { for (i in name) if (name[i] == \"ListenOverflows\") print name[i], \$i; split(\$0, name) }" /proc/net/netstat
+    kill $server' bash "$server" "$client"
+  grep -qx 'ListenOverflows 0' <<<"$output" || fail "$(grep -v 'client closed' <<<"$output")"
+  output=$(grep '^{' <<<"$output")
+  assert_result '.connections == 1000 and .requests > 100'
 }
 
 @test "load-gen goes on from another loopback address when the ports run out" {
@@ -395,6 +405,7 @@ run_c() { # < SOURCE
 @test "load-gen says clearly that it cannot connect" {
   start echo-server
   ulimit -n 40
+  ASAN_OPTIONS+=:detect_leaks=0 # to look for them takes a descriptor
   run -1 course load-gen -c 100 127.0.0.1 "$PORT"
   assert_output --regexp "^load-gen: cannot connect to 127.0.0.1 port $PORT, [0-9]+ of 100 connections ready: Too many open files$"
   kill -TERM "$PID"
