@@ -1,0 +1,41 @@
+/* conn.h -- one connection through the proxy. */
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include <event2/dns.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <event2/util.h>
+
+struct upstream {
+    const char *name; /* HOST:PORT, as it was given */
+    char *host;
+    const char *port; /* in the memory of host, behind it */
+};
+
+/* In the time that a connection may be silent, it is looked at so often. */
+enum { CHECKS = 4 };
+
+/* What all connections share. */
+struct proxy {
+    struct event_base *base;
+    struct evdns_base *dns;
+    struct evconnlistener *listener; /* NULL once a signal has come */
+    struct event *rested;        /* the listener rests while it is pending */
+    struct timeval limit;        /* for a name, and for each connect */
+    const struct timeval *check; /* from one look for silence to the next */
+    struct timeval grace;        /* for what is open at a signal */
+    int count;                   /* of upstreams: 1 or 2 */
+    struct upstream upstreams[2];
+    LIST_HEAD(conn_list, conn) conns;
+};
+
+/* Take an accepted socket, which is the connection's from now on. */
+void conn_new(struct proxy *proxy, evutil_socket_t fd,
+    const struct sockaddr *address, socklen_t length);
+
+/* Print the summary, and free it. */
+void conn_end(struct conn *conn, const char *how);
+
+/* Accept nobody for a second: there are no descriptors left. */
+void proxy_rest(struct proxy *proxy);
