@@ -4,6 +4,7 @@
 setup() {
   load ../lib/course
   # How the library sees that a server waits for its clients before it leaves.
+  # shellcheck disable=SC2317 # it is the library that calls it
   waits_for_clients() { # PID
     grep -q '^draining$' "${STARTED[$1]}"
   }
@@ -185,7 +186,7 @@ big_both_ways() {
   start_echo
   start_proxy "127.0.0.1:$UP"
   open_client 5
-  head -c 64M /dev/zero >&5 3>&- &
+  head -c 16M /dev/zero >&5 3>&- &
   OTHERS+=($!)
   wait_for has_unread peer "$PORT"
   settle "$PID"
@@ -292,7 +293,7 @@ big_both_ways() {
   open_client 5
   open_client 6
   assert_talks 5
-  for _ in {1..10}; do
+  for _ in {1..8}; do
     sleep 0.2 # the client is slow, and longer at it than the limit
     assert_talks 6
   done
@@ -301,17 +302,18 @@ big_both_ways() {
   ((10#$took >= 800)) || fail "it was ended after $took ms"
   assert_reset 5
   assert_talks 6
-  wait_for_line ": 88 up, 88 down, .* idle$"
+  wait_for_line ": 72 up, 72 down, .* idle$"
 }
 
 @test "tcp-proxy takes names from /etc/hosts, and from a name server" {
   mkdir "$BATS_TEST_TMPDIR/etc"
   echo "127.0.0.1 by-hosts.test" >"$BATS_TEST_TMPDIR/etc/hosts"
-  echo "nameserver 127.0.0.1:5353" >"$BATS_TEST_TMPDIR/etc/resolv.conf"
   for name in by-hosts.test by-server.test; do
     run -0 in_own_network 5 "$name:7001"
     assert_line "hello"
     assert_line --regexp "^127\.0\.0\.1:[0-9]+ to $name:7001: 6 up, 6 down, .* closed$"
+    # The first name has to be found without a name server.
+    echo "nameserver 127.0.0.1:5353" >"$BATS_TEST_TMPDIR/etc/resolv.conf"
   done
 }
 
@@ -320,7 +322,6 @@ big_both_ways() {
   echo "nameserver 127.0.0.1:5353" >"$BATS_TEST_TMPDIR/etc/resolv.conf"
   run -0 in_own_network 5 unknown.test:7001
   assert_line --regexp " to unknown.test:7001: 0 up, 0 down, .* unknown host$"
-  # Port 9 is nobody's; what is sent there is lost, or answered by an error.
   run -0 in_own_network 0.3 silent.test:7001
   assert_line --regexp " to silent.test:7001: 0 up, 0 down, .* timeout$"
   run -0 in_own_network 0.3 silent.test:7001 127.0.0.1:7001
@@ -346,6 +347,7 @@ esac
 printf '%b' "$(sed 's/../\\x&/g' <<<"$head${n}00000000$body$answer")"
 END
   chmod +x "$BATS_TEST_TMPDIR/name-server"
+  # shellcheck disable=SC2016 # for the inner shell
   alone --etc "$BATS_TEST_TMPDIR/etc" bash -c '
     limit=$1 dir=$2 upstreams=$3
     shift 3
@@ -478,10 +480,10 @@ END
   ((took < 20 * 40)) || fail "20 answers took $took ms"
 }
 
-@test "tcp-proxy serves 200 clients at once" {
-  start_echo
+@test "tcp-proxy serves 100 clients at once" {
+  start_upstream PIPE fork # quicker to start than cat, but holds 64 KiB at most
   start_proxy "127.0.0.1:$UP"
-  for client in {1..200}; do
+  for client in {1..100}; do
     exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
     clients[client]=$fd
   done
@@ -491,7 +493,7 @@ END
   for fd in "${clients[@]}"; do
     close_client "$fd"
   done
-  wait_for_line ", closed$" 200
+  wait_for_line ", closed$" 100
 }
 
 @test "tcp-proxy says how it is called, and takes no other call" {
