@@ -2,6 +2,7 @@
  */
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -349,9 +350,9 @@ static void connect_cb(evutil_socket_t fd, short what, void *arg)
 /* Whether it is under way now. */
 static int start_connecting(struct conn *conn, struct evutil_addrinfo *address)
 {
+    side_close(&conn->upstream); /* what conn_new has kept for this */
     evutil_socket_t fd = socket(
         address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
     if (fd < 0) {
         note_error(conn, errno);
         return 0;
@@ -435,7 +436,8 @@ static void name_peer(
         strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }
 
-/* The client's bytes wait in the kernel until there is an upstream. */
+/* The client's bytes wait in the kernel until there is an upstream. For that a
+ * descriptor is kept, or a burst of clients could leave none for upstreams. */
 void conn_new(struct proxy *proxy, evutil_socket_t fd,
     const struct sockaddr *address, socklen_t length)
 {
@@ -455,5 +457,12 @@ void conn_new(struct proxy *proxy, evutil_socket_t fd,
     conn->step = evtimer_new(proxy->base, step_cb, conn);
     if (!conn->idle || !conn->step)
         errx(1, "cannot take a connection");
+    conn->upstream.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (conn->upstream.fd < 0) {
+        warn("cannot take a connection, trying again in a second");
+        proxy_rest(proxy);
+        conn_end(conn, "no descriptor");
+        return;
+    }
     event_active(conn->step, EV_TIMEOUT, 0);
 }
