@@ -84,6 +84,10 @@ has_unread() { # own|peer PORT
   return 1
 }
 
+has_stopped() { # PID
+  grep -q '^State:.T' "/proc/$1/status"
+}
+
 refuses() { # PORT
   ! nc -z 127.0.0.1 "$1"
 }
@@ -227,8 +231,10 @@ big_both_ways() {
   echo hello >&6
   read -r -t "$LIMIT" -u 5 reply
   assert_equal "$reply" hello
-  # The proxy finds both at once: a message, and that nobody takes it.
+  # The proxy finds both at once: first a message, then that nobody takes it.
+  settle "$PID"
   kill -STOP "$PID"
+  wait_for has_stopped "$PID"
   echo "an order" >&5
   echo "no, closed" >&6
   wait_for has_unread peer "$UP"
