@@ -239,6 +239,7 @@ big_both_ways() {
   echo "no, closed" >&6
   wait_for has_unread peer "$UP"
   kill -KILL "$UP_PID"
+  wait_for has_ended "$UP_PID"
   kill -CONT "$PID"
   read -r -t "$LIMIT" -u 5 reply
   assert_equal "$reply" "no, closed"
