@@ -1,0 +1,524 @@
+/* protocol.c -- the commands of memcache, and what is answered to them. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "protocol.h"
+
+/* The memcached that this is held against, byte for byte. */
+#define VERSION "1.6.18"
+
+enum {
+    LINE_SIZE = 2048, /* of a line whose end has not come yet */
+    WORDS = 8,        /* one more than any command has */
+};
+
+/* A line cut up. A word too many is kept, the others are not. */
+struct words {
+    int count;
+    char *at[WORDS];
+};
+
+/* There is room for it: a turn stops at HIGH, and no answer or value is
+ * larger than what lies beyond. */
+static void answer(struct client *client, const char *bytes, size_t size)
+{
+    struct cache *cache = client->cache;
+
+    memcpy(cache->answers + cache->answered, bytes, size);
+    cache->answered += size;
+}
+
+static void answer_number(struct client *client, uint64_t number)
+{
+    char digits[NUMBER_MAX], *first = digits + sizeof(digits);
+
+    do
+        *--first = (char)('0' + number % 10);
+    while (number /= 10);
+    answer(client, first, (size_t)(digits + sizeof(digits) - first));
+}
+
+/* Answer with a line, unless the client did not want to hear. */
+static void reply(struct client *client, const char *line)
+{
+    if (client->noreply)
+        return;
+    answer(client, line, strlen(line));
+    answer(client, "\r\n", 2);
+}
+
+static void answer_value(
+    struct client *client, struct item *item, bool with_cas)
+{
+    answer(client, "VALUE ", 6);
+    answer(client, item->data, item->key_size);
+    answer(client, " ", 1);
+    answer_number(client, item->flags);
+    answer(client, " ", 1);
+    answer_number(client, item->size);
+    if (with_cas) {
+        answer(client, " ", 1);
+        answer_number(client, item->cas);
+    }
+    answer(client, "\r\n", 2);
+    answer(client, item_value(item), item->size + 2);
+}
+
+/* Look for one key. Of a gat, EXPIRES says until when the item stays. */
+static void get_one(struct client *client, const char *key, size_t size,
+    bool with_cas, const uint32_t *expires)
+{
+    struct counts *counts = &client->cache->counts;
+    struct item *item = store_find(client->cache->store, key, size);
+
+    if (!expires) {
+        counts->cmd_get++;
+        counts->get_hits += item != NULL;
+        counts->get_misses += item == NULL;
+    }
+    if (!item)
+        return;
+    if (expires)
+        item->expires = *expires;
+    store_use(client->cache->store, item);
+    answer_value(client, item, with_cas);
+}
+
+static const char *next_word(const char *at)
+{
+    at += strcspn(at, " ");
+    return at + strspn(at, " ");
+}
+
+static bool has_long_word(const char *at)
+{
+    for (; *at; at = next_word(at))
+        if (strcspn(at, " ") > KEY_MAX)
+            return true;
+    return false;
+}
+
+/* Answer for each key, then END. When so much is collected that it has to be
+ * sent first, the start of the line is written anew before the keys that are
+ * left: that is a command of its own, and where it begins is returned. */
+static char *get_all(struct client *client, char *line, const char *keys,
+    bool with_cas, const uint32_t *expires)
+{
+    size_t start = (size_t)(keys - line);
+
+    if (has_long_word(keys)) {
+        reply(client, "CLIENT_ERROR bad command line format");
+        return NULL;
+    }
+    for (const char *key = keys; *key; key = next_word(key)) {
+        if (client->cache->answered >= HIGH)
+            return memmove(line + (key - keys), line, start);
+        get_one(client, key, strcspn(key, " "), with_cas, expires);
+    }
+    reply(client, "END");
+    return NULL;
+}
+
+/* get and gets KEY..., gat and gats EXPTIME KEY... */
+static char *run_get(struct client *client, char *line, const char *word)
+{
+    bool with_cas = word[3] == 's', touch = word[1] == 'a';
+    const char *first = next_word(word);
+    int32_t exptime;
+    uint32_t expires;
+
+    if (!*first) {
+        reply(client, "ERROR");
+        return NULL;
+    }
+    if (!touch)
+        return get_all(client, line, first, with_cas, NULL);
+    if (!parse_int(first, &exptime)) {
+        reply(client, "CLIENT_ERROR invalid exptime argument");
+        return NULL;
+    }
+    expires = store_expiry(client->cache->store, exptime);
+    return get_all(client, line, next_word(first), with_cas, &expires);
+}
+
+/* The commands below have their words, so many as the table allows. */
+
+static bool has_long_key(struct client *client, const struct words *words)
+{
+    if (strlen(words->at[1]) <= KEY_MAX)
+        return false;
+    reply(client, "CLIENT_ERROR bad command line format");
+    return true;
+}
+
+static struct item *find_key(struct client *client, const struct words *words)
+{
+    return store_find(client->cache->store, words->at[1], strlen(words->at[1]));
+}
+
+/* set, add, replace, append, prepend KEY FLAGS EXPTIME SIZE, cas ... CAS: the
+ * value comes next. */
+static void run_store(struct client *client, const struct words *words, int how)
+{
+    struct store *store = client->cache->store;
+    size_t key_size = strlen(words->at[1]);
+    uint64_t flags;
+    int32_t exptime, size;
+
+    client->how = how;
+    if (key_size > KEY_MAX || !parse_number(words->at[2], &flags) ||
+        !parse_int(words->at[3], &exptime) || !parse_int(words->at[4], &size) ||
+        (how == CAS && !parse_number(words->at[5], &client->cas)) || size < 0 ||
+        size > INT_MAX - 2) {
+        reply(client, "CLIENT_ERROR bad command line format");
+        return;
+    }
+    client->filled = 0;
+    client->item = item_new(store, words->at[1], key_size, (uint32_t)flags,
+        store_expiry(store, exptime), (uint64_t)size);
+    if (client->item)
+        return;
+    reply(client, item_fits(key_size, (uint32_t)flags, (uint64_t)size)
+                      ? "SERVER_ERROR out of memory storing object"
+                      : "SERVER_ERROR object too large for cache");
+    client->swallow = (size_t)size + 2;
+    /* Better no value than the one that the client wanted to be rid of. */
+    struct item *old = how == SET ? find_key(client, words) : NULL;
+    if (old)
+        store_delete(store, old);
+}
+
+/* All of the value has come, and CR LF behind it, one hopes. */
+static void value_done(struct client *client)
+{
+    static const char *const TEXTS[] = {
+        [STORED] = "STORED",
+        [NOT_STORED] = "NOT_STORED",
+        [EXISTS] = "EXISTS",
+        [NOT_FOUND] = "NOT_FOUND",
+    };
+    struct item *item = client->item;
+
+    client->item = NULL;
+    client->cache->counts.cmd_set++;
+    if (memcmp(item_value(item) + item->size, "\r\n", 2) != 0) {
+        item_free(client->cache->store, item);
+        reply(client, "CLIENT_ERROR bad data chunk");
+        return;
+    }
+    reply(client,
+        TEXTS[store_put(client->cache->store, item, client->how, client->cas)]);
+}
+
+/* incr, decr KEY DELTA */
+static void run_count(struct client *client, const struct words *words, int up)
+{
+    struct item *item = find_key(client, words);
+    char text[NUMBER_MAX];
+    uint64_t delta;
+
+    if (has_long_key(client, words))
+        return;
+    if (!parse_number(words->at[2], &delta)) {
+        reply(client, "CLIENT_ERROR invalid numeric delta argument");
+        return;
+    }
+    if (!item) {
+        reply(client, "NOT_FOUND");
+        return;
+    }
+    switch (store_count(client->cache->store, item, up, delta, text)) {
+    case STORED:
+        reply(client, text);
+        break;
+    case NO_MEMORY:
+        reply(client, "SERVER_ERROR out of memory");
+        break;
+    default:
+        reply(client, "CLIENT_ERROR cannot increment or decrement non-numeric "
+                      "value");
+    }
+}
+
+/* touch KEY EXPTIME */
+static void run_touch(
+    struct client *client, const struct words *words, int unused)
+{
+    int32_t exptime;
+    struct item *item;
+
+    if (has_long_key(client, words))
+        return;
+    if (!parse_int(words->at[2], &exptime)) {
+        reply(client, "CLIENT_ERROR invalid exptime argument");
+        return;
+    }
+    item = find_key(client, words);
+    reply(client, item ? "TOUCHED" : "NOT_FOUND");
+    if (!item)
+        return;
+    item->expires = store_expiry(client->cache->store, exptime);
+    store_use(client->cache->store, item);
+}
+
+/* delete KEY [0] [noreply]: once there was a time to wait. */
+static void run_delete(
+    struct client *client, const struct words *words, int unused)
+{
+    struct item *item;
+    int expected = 2;
+
+    client->noreply = client->noreply && words->count > 2;
+    expected += client->noreply;
+    expected += words->count > 2 && strcmp(words->at[2], "0") == 0;
+    if (words->count != expected) {
+        reply(client, "CLIENT_ERROR bad command line format.  "
+                      "Usage: delete <key> [noreply]");
+        return;
+    }
+    if (has_long_key(client, words))
+        return;
+    item = find_key(client, words);
+    reply(client, item ? "DELETED" : "NOT_FOUND");
+    if (item)
+        store_delete(client->cache->store, item);
+}
+
+/* flush_all [EXPTIME] */
+static void run_flush(
+    struct client *client, const struct words *words, int unused)
+{
+    int32_t exptime = 0;
+
+    if (words->count != 1 + client->noreply &&
+        !parse_int(words->at[1], &exptime)) {
+        reply(client, "CLIENT_ERROR invalid exptime argument");
+        return;
+    }
+    store_flush(client->cache->store, exptime);
+    reply(client, "OK");
+}
+
+static void answer_stat(struct client *client, const char *name, uint64_t value)
+{
+    answer(client, "STAT ", 5);
+    answer(client, name, strlen(name));
+    answer(client, " ", 1);
+    answer_number(client, value);
+    answer(client, "\r\n", 2);
+}
+
+static void reset_stats(struct client *client)
+{
+    client->cache->counts = (struct counts){0};
+    client->cache->store->stored = client->cache->store->evictions = 0;
+    reply(client, "RESET");
+}
+
+static void run_stats(
+    struct client *client, const struct words *words, int unused)
+{
+    struct cache *cache = client->cache;
+    struct store *store = cache->store;
+    struct counts *counts = &cache->counts;
+
+    if (words->count > 1) {
+        if (strcmp(words->at[1], "reset") == 0)
+            reset_stats(client);
+        else
+            reply(client, "ERROR");
+        return;
+    }
+    answer_stat(client, "pid", (uint64_t)getpid());
+    answer_stat(client, "uptime", store->now - START);
+    answer_stat(client, "time", (uint64_t)time(NULL));
+    reply(client, "STAT version " VERSION);
+    answer_stat(client, "curr_connections", cache->connections);
+    answer_stat(client, "total_connections", counts->connections);
+    answer_stat(client, "cmd_get", counts->cmd_get);
+    answer_stat(client, "cmd_set", counts->cmd_set);
+    answer_stat(client, "get_hits", counts->get_hits);
+    answer_stat(client, "get_misses", counts->get_misses);
+    answer_stat(client, "limit_maxbytes", store->limit);
+    answer_stat(client, "bytes", store->bytes);
+    answer_stat(client, "curr_items", store->items);
+    answer_stat(client, "total_items", store->stored);
+    answer_stat(client, "evictions", store->evictions);
+    reply(client, "END");
+}
+
+/* verbosity LEVEL: taken, and without effect. */
+static void run_verbosity(
+    struct client *client, const struct words *words, int unused)
+{
+    uint64_t level;
+
+    reply(client, parse_number(words->at[1], &level)
+                      ? "OK"
+                      : "CLIENT_ERROR bad command line format");
+}
+
+static void run_version(
+    struct client *client, const struct words *words, int unused)
+{
+    reply(client, "VERSION " VERSION);
+}
+
+static void run_quit(
+    struct client *client, const struct words *words, int unused)
+{
+    client->closing = true;
+}
+
+static const struct command {
+    const char *name;
+    int least, most; /* words, the name included */
+    void (*run)(struct client *client, const struct words *words, int option);
+    int option;
+} COMMANDS[] = {
+    {"set", 5, 6, run_store, SET},
+    {"add", 5, 6, run_store, ADD},
+    {"replace", 5, 6, run_store, REPLACE},
+    {"append", 5, 6, run_store, APPEND},
+    {"prepend", 5, 6, run_store, PREPEND},
+    {"cas", 6, 7, run_store, CAS},
+    {"incr", 3, 4, run_count, true},
+    {"decr", 3, 4, run_count, false},
+    {"touch", 3, 4, run_touch, 0},
+    {"delete", 2, 4, run_delete, 0},
+    {"flush_all", 1, 3, run_flush, 0},
+    {"stats", 1, WORDS, run_stats, 0},
+    {"verbosity", 2, 3, run_verbosity, 0},
+    {"version", 1, WORDS, run_version, 0},
+    {"quit", 1, WORDS, run_quit, 0},
+};
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < sizeof(COMMANDS) / sizeof(*COMMANDS); i++)
+        if (strcmp(COMMANDS[i].name, name) == 0)
+            return &COMMANDS[i];
+    return NULL;
+}
+
+static void split(char *line, struct words *words)
+{
+    char *word;
+
+    words->count = 0;
+    while (words->count < WORDS && (word = strsep(&line, " ")))
+        if (*word)
+            words->at[words->count++] = word;
+}
+
+/* Do what a line says. Returns where its unanswered rest begins, if any. */
+static char *run_line(struct client *client, char *line)
+{
+    struct words words;
+    const struct command *command;
+    const char *word = line + strspn(line, " ");
+    size_t size = strcspn(word, " ");
+
+    client->noreply = false;
+    if ((size == 3 || (size == 4 && word[3] == 's')) &&
+        (strncmp(word, "get", 3) == 0 || strncmp(word, "gat", 3) == 0))
+        return run_get(client, line, word);
+    split(line, &words);
+    command = words.count ? find_command(words.at[0]) : NULL;
+    if (!command || words.count < command->least ||
+        words.count > command->most) {
+        /* A browser that was talked into this is not to be listened to. */
+        client->closing = !command && words.count &&
+                          strncmp(words.at[words.count - 1], "HTTP/", 5) == 0;
+        if (!client->closing)
+            reply(client, "ERROR");
+        return NULL;
+    }
+    client->noreply = command->most < WORDS &&
+                      strcmp(words.at[words.count - 1], "noreply") == 0;
+    command->run(client, &words, command->option);
+    return NULL;
+}
+
+/* Whether a line without an end is longer than any command. A get may have
+ * many keys. */
+static bool is_endless(const char *line, size_t size)
+{
+    size_t blanks = 0;
+
+    if (size <= LINE_SIZE)
+        return false;
+    while (blanks < 100 && line[blanks] == ' ')
+        blanks++;
+    return size > GET_SIZE || (strncmp(line + blanks, "get ", 4) != 0 &&
+                                  strncmp(line + blanks, "gets ", 5) != 0);
+}
+
+/* The following three take a piece off the input and return its size. */
+
+/* A line; 0 if its end has not come. */
+static size_t take_line(struct client *client, char *input, size_t size)
+{
+    char *newline = memchr(input, '\n', size), *end, *rest, ending;
+
+    if (!newline) {
+        client->closing = is_endless(input, size);
+        return 0;
+    }
+    end = newline - (newline - input > 1 && newline[-1] == '\r');
+    ending = *end;
+    *end = '\0';
+    rest = run_line(client, input);
+    if (rest)
+        *end = ending;
+    return (size_t)((rest ? rest : newline + 1) - input);
+}
+
+static size_t take_value(struct client *client, const char *input, size_t size)
+{
+    size_t missing = client->item->size + 2 - client->filled;
+
+    if (size > missing)
+        size = missing;
+    memcpy(item_value(client->item) + client->filled, input, size);
+    client->filled += size;
+    if (size == missing)
+        value_done(client);
+    return size;
+}
+
+static size_t take_refused(struct client *client, size_t size)
+{
+    if (size > client->swallow)
+        size = client->swallow;
+    client->swallow -= size;
+    return size;
+}
+
+size_t client_take(struct client *client, char *input, size_t size)
+{
+    size_t taken = 0, piece;
+
+    while (taken < size && !client->closing && client->cache->answered < HIGH) {
+        if (client->item)
+            piece = take_value(client, input + taken, size - taken);
+        else if (client->swallow)
+            piece = take_refused(client, size - taken);
+        else
+            piece = take_line(client, input + taken, size - taken);
+        if (piece == 0)
+            break;
+        taken += piece;
+    }
+    return taken;
+}
+
+void client_end(struct client *client)
+{
+    if (client->item)
+        item_free(client->cache->store, client->item);
+    client->item = NULL;
+}

@@ -1,0 +1,104 @@
+/* store.h -- a hash table of items that forgets what was not used for long.
+ *
+ * It counts bytes as memcached does, so that the same items fit and the same
+ * ones are too large. It knows nothing of connections.
+ */
+#ifndef STORE_H
+#define STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+enum {
+    KEY_MAX = 250,
+    ITEM_MAX = 1 << 20, /* bytes that an item may count */
+    NUMBER_MAX = 21,    /* the digits of a 64-bit number, and a NUL */
+};
+
+struct item {
+    TAILQ_ENTRY(item) recent; /* used most recently: first */
+    struct item *next;        /* in the same bucket */
+    uint64_t cas;             /* another one after each change */
+    uint32_t hash;
+    uint32_t expires; /* the second in which it ends; 0: never */
+    uint32_t flags;   /* the client's, kept for it */
+    uint32_t size;    /* of the value, without CR LF */
+    uint8_t key_size;
+    char data[]; /* key, value, CR LF, NUL */
+};
+
+struct store {
+    uint64_t limit;     /* bytes that all items may count together */
+    uint64_t bytes;     /* and do now */
+    uint64_t items;     /* in the table now */
+    uint64_t stored;    /* ever put there */
+    uint64_t evictions; /* live ones that had to give way */
+    uint64_t cas;       /* the last number given */
+    uint64_t flushed;   /* items with a smaller number are dead */
+    uint32_t now;       /* seconds since the start, plus START */
+    uint32_t flush_at;  /* the second of a flush that is due; 0: none */
+    int64_t epoch;      /* the monotonic clock when now was 0 */
+    TAILQ_HEAD(item_list, item) recent;
+    uint64_t mask; /* of a hash: its bucket */
+    struct item **buckets;
+};
+
+/* The first second is not 0, which means never, nor 1, which is long ago. */
+enum { LONG_AGO = 1, START = 2 };
+
+enum how { SET, ADD, REPLACE, APPEND, PREPEND, CAS };
+enum outcome { STORED, NOT_STORED, EXISTS, NOT_FOUND, NON_NUMERIC, NO_MEMORY };
+
+/* NULL if there is no memory for the table. */
+struct store *store_new(uint64_t limit);
+void store_free(struct store *store);
+
+/* Look at the clock; all else goes by what it said then. */
+void store_tick(struct store *store);
+
+/* The second that a client means by EXPTIME: 0 is never, up to 30 days count
+ * from now, more is a date, less than 0 is at once. */
+uint32_t store_expiry(const struct store *store, int32_t exptime);
+
+/* Whether an item of that kind may ever be stored. */
+bool item_fits(size_t key_size, uint32_t flags, uint64_t size);
+
+/* An item that is not in the table yet, its value to be filled in. The least
+ * recently used ones make room for it. NULL if it does not fit. */
+struct item *item_new(struct store *store, const char *key, size_t key_size,
+    uint32_t flags, uint32_t expires, uint64_t size);
+/* Give up an item that is not in the table. */
+void item_free(struct store *store, struct item *item);
+
+static inline char *item_value(struct item *item)
+{
+    return item->data + item->key_size;
+}
+
+/* The live item of that name, or NULL. */
+struct item *store_find(struct store *store, const char *key, size_t key_size);
+/* Note that it was used, so that it stays longer. */
+void store_use(struct store *store, struct item *item);
+void store_delete(struct store *store, struct item *item);
+
+/* Put a filled item into the table, if HOW and what is there allow it; CAS is
+ * the number that the client has seen. The item is the store's from now on. */
+enum outcome store_put(
+    struct store *store, struct item *item, enum how how, uint64_t cas);
+
+/* Add to or take from the number that is an item's value, and write the new
+ * one to TEXT. Below 0 it does not go, beyond 64 bits it starts again. */
+enum outcome store_count(struct store *store, struct item *item, bool up,
+    uint64_t delta, char *text);
+
+/* All items of now are dead, at once or in the second that EXPTIME means. */
+void store_flush(struct store *store, int32_t exptime);
+
+/* Whether TEXT starts with a number, up to a blank or its end. Of one that is
+ * too large for an int, its low 32 bits count. */
+bool parse_number(const char *text, uint64_t *number);
+bool parse_int(const char *text, int32_t *number);
+
+#endif
