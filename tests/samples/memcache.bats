@@ -83,6 +83,15 @@ stats() {
   assert_equal "$word" END
 }
 
+# Print FORMAT with each number, which it shows twice.
+numbered() { # FORMAT COUNT
+  local i
+  for ((i = 1; i <= $2; i++)); do
+    # shellcheck disable=SC2059 # the format is what differs
+    printf "$1" "$i" "$i"
+  done
+}
+
 # A value of so many bytes, as a set brings it.
 set_large() { # KEY SIZE [NOREPLY]
   printf 'set %s 0 0 %d%s\r\n' "$1" "$2" "${3:+ noreply}"
@@ -231,8 +240,7 @@ start_small() { # MEGABYTES
   start_small 2
   for i in {1..40}; do
     set_large "large$i" $((i * 25000)) noreply
-    # shellcheck disable=SC2046 # the numbers are words
-    printf 'set small%d 0 0 10 noreply\r\n0123456789\r\nappend small%d 0 0 3 noreply\r\nabc\r\n' $(seq "$i" "$i" $((i * 100)))
+    numbered "set $i-%d 0 0 10 noreply\r\n0123456789\r\nappend $i-%d 0 0 3 noreply\r\nabc\r\n" 100
   done >"$BATS_TEST_TMPDIR/sent"
   before=$(memory_of "$PID")
   ask "$BATS_TEST_TMPDIR/sent"
@@ -326,8 +334,7 @@ is_free() {
 
 @test "memcache answers a get of 20,000 keys in order, whatever the line costs" {
   start memcache
-  # shellcheck disable=SC2046 # the numbers are words
-  printf 'set k%d 0 0 100 noreply\r\n%0100d\r\n' $(for i in {1..500}; do echo "$i $i"; done) | ask
+  numbered 'set k%d 0 0 100 noreply\r\n%0100d\r\n' 500 | ask
   {
     printf gets
     # shellcheck disable=SC2046 # the numbers are words
@@ -344,12 +351,10 @@ is_free() {
 
 @test "memcache answers a long gat in pieces, and touches every item" {
   start memcache
-  # shellcheck disable=SC2046 # the numbers are words
-  printf 'set k%d 0 1 1000 noreply\r\n%01000d\r\n' $(for i in {1..300}; do echo "$i $i"; done) | ask
+  numbered 'set k%d 0 1 1000 noreply\r\n%01000d\r\n' 300 | ask
   keys=$(printf ' k%d' {1..300})
   printf 'gat 100%s\r\nset last 0 1 1 noreply\r\n1\r\n' "$keys" | ask >"$BATS_TEST_TMPDIR/answer"
-  # shellcheck disable=SC2046 # the numbers are words
-  printf 'VALUE k%d 0 1000\r\n%01000d\r\n' $(for i in {1..300}; do echo "$i $i"; done) >"$BATS_TEST_TMPDIR/expected"
+  numbered 'VALUE k%d 0 1000\r\n%01000d\r\n' 300 >"$BATS_TEST_TMPDIR/expected"
   printf 'END\r\n' >>"$BATS_TEST_TMPDIR/expected"
   cmp "$BATS_TEST_TMPDIR/answer" "$BATS_TEST_TMPDIR/expected"
   open_client 5
