@@ -20,6 +20,7 @@ start_memcached() {
   MEMCACHED_PORT_FILENAME=$file memcached -u "$(id -un)" -t 1 -U 0 -l 127.0.0.1 -p -1 \
     -o no_modern >"$BATS_TEST_TMPDIR/memcached.log" 2>&1 </dev/null 3>&- &
   OTHERS+=($!)
+  disown $! # its end is not worth a line
   wait_for grep -sq '^TCP INET: ' "$file"
   THEIRS=$(sed -n 's/^TCP INET: //p' "$file")
 }
