@@ -1,0 +1,40 @@
+/* rooms.h -- who is where in a chat, and what a line means; knows no socket.
+ *
+ * A transport makes a person for each one that comes, hands in the lines that
+ * this one sends, and shows the lines that come for it, by a callback.
+ */
+#ifndef ROOMS_H
+#define ROOMS_H
+
+#include <stddef.h>
+
+enum { LINE = 1000 }; /* bytes of a line that a person may send */
+
+/* Shows TEXT, LENGTH bytes that end in a newline, to the one whom ARG stands
+ * for. It is called in the middle of a walk over people, and so it must call
+ * nothing that is declared here. */
+typedef void show_function(void *arg, const char *text, size_t length);
+
+struct rooms;
+struct person;
+
+/* The whole house, with one room in it. */
+struct rooms *rooms_new(void);
+
+/* Everybody has to be gone. */
+void rooms_free(struct rooms *rooms);
+
+/* Show TEXT to everybody who is here, with a name or without. */
+void rooms_tell(struct rooms *rooms, const char *text);
+
+/* Somebody comes, and is asked for a name. */
+struct person *person_new(struct rooms *rooms, show_function *show, void *arg);
+
+/* The room is told HOW this one went; nobody is if HOW is NULL. Nothing is
+ * shown to the person any more. */
+void person_free(struct person *person, const char *how);
+
+/* The person has sent a line, with no newline. Returns 0 if it wants to go. */
+int person_line(struct person *person, const char *line, size_t length);
+
+#endif

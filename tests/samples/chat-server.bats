@@ -1,0 +1,731 @@
+setup() {
+  load ../lib/course
+}
+
+teardown() {
+  # With nobody left to wait for, the server ends at once.
+  local fd
+  for fd in "${CLIENTS[@]}"; do
+    exec {fd}>&-
+  done
+  course_teardown
+}
+
+CLIENTS=() # descriptors of those who are connected
+
+# Somebody comes, gives a name, and is in the lobby. The descriptor is kept in
+# the variable that is called like the person.
+come() { # NAME...
+  local name fd
+  for name in "$@"; do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+    CLIENTS+=("$fd")
+    declare -g "$name=$fd"
+    echo "$name" >&"$fd"
+    hear "$fd" "* welcome; what is your name?"
+    hear "$fd" "* you are $name"
+    hears "$fd" "* you are in lobby "
+  done
+}
+
+# The next line is this one.
+hear() { # FD LINE
+  local line=''
+  IFS= read -r -t "$LIMIT" -u "$1" line || fail "client $1 hears nothing, not: $2 $line"
+  assert_equal "$line" "$2"
+}
+
+# A line that begins so comes, after others perhaps. It is left in HEARD.
+hears() { # FD BEGIN
+  while IFS= read -r -t "$LIMIT" -u "$1" HEARD; do
+    [[ $HEARD != "$2"* ]] || return 0
+  done
+  fail "client $1 hears nothing that begins with: $2"
+}
+
+# Put into LINES all that has come for a client until now: the server answers
+# each one in order, so what was said before has been shown before its answer.
+LINES=''
+listen() { # FD
+  local line
+  LINES=''
+  echo /now >&"$1"
+  while IFS= read -r -t "$LIMIT" -u "$1" line; do
+    [[ $line != "* there is no /now; try /help" ]] || return 0
+    LINES+=${LINES:+$'\n'}$line
+  done
+  fail "client $1 has no answer, only: $LINES"
+}
+
+# All that clients have sent has been taken and passed on.
+settled() { # FD...
+  local fd
+  for fd in "$@"; do
+    listen "$fd"
+  done
+}
+
+ends() { # FD
+  local line status=0
+  read -r -t "$LIMIT" -u "$1" line || status=$?
+  assert_equal "$status $line" "1 "
+}
+
+letters() { # COUNT
+  printf "%0$1d" 0
+}
+
+# So many lines a second are no flood.
+build_patient() {
+  build_own chat-server 's/(LINES = )10,/\1100000000,/'
+}
+
+milliseconds() {
+  echo $(($(date +%s%N) / 1000000))
+}
+
+@test "chat-server asks for a name, and takes a plain line or /nick for it" {
+  start chat-server
+  come ann
+  exec {bob}<>"/dev/tcp/127.0.0.1/$PORT"
+  CLIENTS+=("$bob")
+  printf '/nick bob\r\n' >&"$bob"
+  hear "$bob" "* welcome; what is your name?"
+  hear "$bob" "* you are bob"
+  hear "$bob" "* you are in lobby (2 here)"
+  hear "$ann" "* bob is here"
+}
+
+@test "chat-server lets one without a name do nothing but take one, ask for help and go" {
+  start chat-server
+  come ann
+  exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+  CLIENTS+=("$fd")
+  hear "$fd" "* welcome; what is your name?"
+  for line in /who /rooms "/join den" "/msg ann hello"; do
+    echo "$line" >&"$fd"
+    hear "$fd" "* first a name, please"
+  done
+  echo /quit >&"$fd"
+  hear "$fd" "* goodbye"
+  ends "$fd"
+  listen "$ann"
+  assert_equal "$LINES" ""
+}
+
+@test "chat-server says a line to the room, and to no other" {
+  start chat-server
+  come ann bob cid
+  echo "/join den" >&"$cid"
+  settled "$cid" "$ann" "$bob"
+  printf '%s\n' "hello, 世界 ü 😀" "  two spaces  " >&"$ann"
+  settled "$ann"
+  assert_equal "$LINES" ""
+  listen "$bob"
+  assert_equal "$LINES" "ann: hello, 世界 ü 😀"$'\n'"ann:   two spaces  "
+  listen "$cid"
+  assert_equal "$LINES" ""
+}
+
+@test "chat-server says a private message to one person alone" {
+  start chat-server
+  come ann bob cid
+  settled "$ann" "$bob" "$cid"
+  echo "/msg BOB  a secret" >&"$ann"
+  hear "$ann" "[to bob] a secret"
+  hear "$bob" "[ann] a secret"
+  echo "/msg dan hello" >&"$ann"
+  hear "$ann" "* nobody here is called dan"
+  echo "/msg bob" >&"$ann"
+  hear "$ann" "* /msg NAME TEXT"
+  listen "$cid"
+  assert_equal "$LINES" ""
+}
+
+@test "chat-server tells who is here, which rooms there are, and what one can type" {
+  start chat-server
+  come ann bob cid
+  echo "/join den" >&"$cid"
+  settled "$cid" "$ann"
+  echo /who >&"$ann"
+  hear "$ann" "* in lobby: 2"
+  hear "$ann" "*   bob ann"
+  echo /rooms >&"$ann"
+  hear "$ann" "* den: 1"
+  hear "$ann" "* lobby: 2"
+  echo /help >&"$ann"
+  for command in nick join msg who rooms help quit; do
+    hears "$ann" "* /$command "
+  done
+  echo "/dance now" >&"$ann"
+  hear "$ann" "* there is no /dance; try /help"
+}
+
+@test "chat-server refuses a name that is taken, and gives it away when its owner has gone" {
+  start chat-server
+  come ann bob
+  settled "$ann" "$bob"
+  echo "/nick Ann" >&"$bob"
+  hear "$bob" "* the name Ann is taken"
+  echo "/nick ANN" >&"$ann"
+  hear "$ann" "* you are ANN"
+  hear "$bob" "* ann is now ANN"
+  echo /quit >&"$ann"
+  hear "$bob" "* ANN has left"
+  echo "/nick ann" >&"$bob"
+  hear "$bob" "* you are ann"
+}
+
+@test "chat-server refuses a name that could pass for something else" {
+  start chat-server
+  come ann
+  for name in '' '*' 'a b' 'a:' '[bob]' "$(letters 33)"; do
+    echo "/nick $name" >&"$ann"
+    hear "$ann" "* a name is 1 to 32 bytes: letters, digits, '-' and '_'"
+  done
+  echo "/nick $(letters 32)" >&"$ann"
+  hear "$ann" "* you are $(letters 32)"
+  echo "/nick 安娜" >&"$ann"
+  hear "$ann" "* you are 安娜"
+}
+
+@test "chat-server shows the last 20 lines to one who joins, in their order" {
+  start chat-server
+  come ann bob cid
+  for fd in "$ann" "$bob" "$cid"; do
+    echo "/join den" >&"$fd"
+    printf 'line %d\n' {1..7} >&"$fd"
+    settled "$fd"
+  done
+  come dan
+  settled "$dan"
+  assert_equal "$LINES" ""
+  echo "/join den" >&"$dan"
+  hear "$dan" "* you are in den (4 here)"
+  hear "$dan" "* said here before:"
+  for line in "ann: line "{2..7} "bob: line "{1..7} "cid: line "{1..7}; do
+    hear "$dan" "$line"
+  done
+  listen "$dan"
+  assert_equal "$LINES" ""
+}
+
+@test "chat-server forgets a room that all have left, but never the lobby" {
+  start chat-server
+  come ann
+  printf '%s\n' "in the lobby" "/join den" "in the den" "/join lobby" >&"$ann"
+  hears "$ann" "* you are in den (1 here)"
+  hear "$ann" "* you are in lobby (1 here)"
+  hear "$ann" "* said here before:"
+  hear "$ann" "ann: in the lobby"
+  printf '%s\n' /rooms "/join den" /rooms >&"$ann"
+  hear "$ann" "* lobby: 1"
+  hear "$ann" "* you are in den (1 here)"
+  hear "$ann" "* den: 1"
+  hear "$ann" "* lobby: 0"
+}
+
+@test "chat-server tells the room who comes, goes, and is lost" {
+  start chat-server
+  come ann bob cid
+  settled "$ann"
+  assert_equal "$LINES" "* bob is here"$'\n'"* cid is here"
+  echo "/join den" >&"$bob"
+  hear "$ann" "* bob has gone to another room"
+  exec {cid}>&-
+  hears "$ann" "* cid has "
+  send_and_vanish
+  echo "/join lobby" >&"$bob"
+  hear "$ann" "* bob is here"
+}
+
+@test "chat-server answers all that came before the end of input" {
+  start chat-server
+  run -0 ask < <(printf '%s\n' ann "/join den" /who)
+  assert_output "* welcome; what is your name?
+* you are ann
+* you are in lobby (1 here)
+* you are in den (1 here)
+* in den: 1
+*   ann"
+}
+
+@test "chat-server says no line whose end is missing" {
+  start chat-server
+  come ann
+  printf 'bob\nwhole\nhalf of a li' | ask >/dev/null
+  settled "$ann"
+  assert_equal "$LINES" "* bob is here
+bob: whole
+* bob has left"
+}
+
+@test "chat-server takes a line that comes byte by byte, and many in one packet" {
+  start chat-server
+  come ann bob
+  settled "$ann" "$bob"
+  for letter in h e l l o $'\r' $'\n'; do
+    printf %s "$letter" >&"$ann"
+  done
+  hear "$bob" "ann: hello"
+  printf '1\r\n2\n\n3\n' >&"$ann"
+  for line in 1 2 3; do
+    hear "$bob" "ann: $line"
+  done
+}
+
+@test "chat-server refuses a line that is too long to its end, and goes on (K1)" {
+  start chat-server
+  come ann bob
+  settled "$ann" "$bob"
+  printf '%s\n' "$(letters 1000)" "$(letters 1001)" "$(letters 5000)" "$(letters 100000)" after >&"$ann"
+  for _ in 1 2 3; do
+    hear "$ann" "* that line was refused: it is too long"
+  done
+  printf '%s\r\n' "$(letters 1000)" >&"$ann"
+  settled "$ann"
+  assert_equal "$LINES" ""
+  hear "$bob" "ann: $(letters 1000)"
+  hear "$bob" "ann: after"
+  hear "$bob" "ann: $(letters 1000)"
+  listen "$bob"
+  assert_equal "$LINES" ""
+}
+
+@test "chat-server skips a long line that comes piece by piece" {
+  start chat-server
+  come ann bob
+  settled "$ann" "$bob"
+  printf %s "$(letters 1000)" >&"$ann"
+  settle "$PID"
+  printf %s 00 >&"$ann"
+  hear "$ann" "* that line was refused: it is too long"
+  printf %s "more of it" >&"$ann"
+  settle "$PID"
+  printf '\r\nafter\n' >&"$ann"
+  hear "$bob" "ann: after"
+  settled "$ann"
+  assert_equal "$LINES" ""
+}
+
+@test "chat-server drops, with a message that arrives, a line without end (K2)" {
+  start chat-server
+  come ann bob
+  settled "$ann" "$bob"
+  before=$(memory_of "$PID")
+  head -c 8M /dev/zero | tr '\0' x >&"$ann" 2>/dev/null 3>&- &
+  OTHERS+=($!)
+  hear "$ann" "* that line was refused: it is too long"
+  hear "$ann" "* goodbye: a line went on without end"
+  ends "$ann"
+  hear "$bob" "* ann was dropped"
+  has_lines 1 "^chat-server: dropped a client: a line went on without end$"
+  assert_grew_at_most 1024 "$before" "$PID"
+}
+
+@test "chat-server takes from UTF-8 what RFC 3629 allows, first and last of each length" {
+  start chat-server
+  come ann bob cid
+  settled "$ann" "$bob" "$cid"
+  characters=(' ' '~' '\xc2\xa0' '\xdf\xbf' '\xe0\xa0\x80' '\xed\x9f\xbf' '\xee\x80\x80'
+    '\xef\xbf\xbf' '\xf0\x90\x80\x80' '\xf4\x8f\xbf\xbf')
+  printf '%b\n' "${characters[@]:0:5}" >&"$ann"
+  settled "$ann"
+  printf '%b\n' "${characters[@]:5}" >&"$bob"
+  for character in "${characters[@]:0:5}"; do
+    hear "$cid" "ann: $(printf %b "$character")"
+  done
+  for character in "${characters[@]:5}"; do
+    hear "$cid" "bob: $(printf %b "$character")"
+  done
+}
+
+@test "chat-server refuses bad UTF-8, and tells the sender alone (K3)" {
+  start chat-server
+  come ann bob cid dan
+  settled "$ann" "$bob" "$cid" "$dan"
+  senders=("$ann" "$bob" "$cid") # each below what is a flood
+  # A lone tail, two too long, surrogates, above 10FFFF, what no text has, cut off.
+  for bytes in '\x80' '\xbf' '\xc0\x80' '\xc1\xbf' '\xe0\x9f\xbf' '\xf0\x8f\xbf\xbf' \
+    '\xed\xa0\x80' '\xed\xbf\xbf' '\xf4\x90\x80\x80' '\xf5\x80\x80\x80' '\xf8\x88\x80\x80\x80' \
+    '\xff' '\xfe' '\xc3' '\xe4\xb8' '\xf0\x9f\x98' '\xc3\x28' '\xe4\xb8\x28' '\xc3\xc3\xa4'; do
+    printf 'one %b\n' "$bytes" >&"${senders[0]}"
+    hear "${senders[0]}" "* that line was refused: it is not UTF-8"
+    senders=("${senders[@]:1}" "${senders[0]}")
+  done
+  echo "two" >&"$ann"
+  hear "$dan" "ann: two"
+}
+
+@test "chat-server refuses control characters, and tells the sender alone (K4)" {
+  start chat-server
+  come ann bob
+  settled "$bob"
+  for bytes in '\x01' '\x1b[2J' '\t' '\x7f' 'a\0b' '\rx' '\xc2\x80' '\xc2\x9f'; do
+    printf 'one %b\n' "$bytes" >&"$ann"
+    hears "$ann" "* that line was refused: it has a control character"
+  done
+  listen "$bob"
+  assert_equal "$LINES" ""
+}
+
+@test "chat-server slows a flood down, loses none of it, and says so once (K5)" {
+  start chat-server
+  come ann bob
+  settled "$ann" "$bob"
+  begin=$(milliseconds)
+  printf '%s\n' {1..25} >&"$ann"
+  for line in {1..25}; do
+    hear "$bob" "ann: $line"
+  done
+  took=$(($(milliseconds) - begin))
+  ((took >= 1900)) || fail "25 lines took $took ms"
+  settled "$ann"
+  assert_equal "$LINES" "* not so fast: the rest of your lines waits"
+}
+
+@test "chat-server answers others at once while one floods, and keeps its memory" {
+  start chat-server
+  come ann bob cid
+  echo "/join den" >&"$ann"
+  settled "$ann" "$bob" "$cid"
+  before=$(memory_of "$PID")
+  yes "this is a flood" >&"$ann" 2>/dev/null 3>&- &
+  OTHERS+=($!)
+  hears "$ann" "* not so fast"
+  settle "$PID"
+  for _ in {1..5}; do
+    begin=$(milliseconds)
+    echo "quick?" >&"$bob"
+    hear "$cid" "bob: quick?"
+    took=$(($(milliseconds) - begin))
+    ((took < 200 || ${UNDER:+1} + 0)) || fail "a line took $took ms"
+  done
+  assert_grew_at_most 512 "$before" "$PID"
+  assert_idle "$PID"
+}
+
+# Private messages for a person who reads none of them, from enough people that
+# none floods: 65 times 9 times about 900 bytes.
+bury() { # NAME
+  local talker line fd
+  line=$(letters 900)
+  for talker in {1..65}; do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+    CLIENTS+=("$fd")
+    # shellcheck disable=SC2059 # the format holds the line
+    { echo "talker$talker" && printf "/msg $1 $line%d\n" {1..9}; } >&"$fd"
+  done
+}
+
+@test "chat-server drops, with a message, a reader that sleeps, and harms nobody else (K6)" {
+  start chat-server
+  come sleeper ann bob
+  before=$(memory_of "$PID")
+  bury sleeper
+  hears "$ann" "* sleeper was dropped: a slow reader"
+  wait_for_line "^chat-server: dropped a client: you read too slowly$"
+  settled "$bob"
+  echo hello >&"$ann"
+  hear "$bob" "ann: hello"
+  assert_grew_at_most 1536 "$before" "$PID"
+  # It wakes up: what was queued comes in whole lines, and then the reason.
+  timeout "$LIMIT" cat <&"$sleeper" >"$BATS_TEST_TMPDIR/heard"
+  assert_equal "$(tail -n 1 "$BATS_TEST_TMPDIR/heard")" "* goodbye: you read too slowly"
+  run -1 grep -vE '^(\* .*|\[talker[0-9]+\] 0{900}[1-9])$' "$BATS_TEST_TMPDIR/heard"
+  (($(wc -c <"$BATS_TEST_TMPDIR/heard") > 256 * 1024)) || fail "less than the queue"
+}
+
+@test "chat-server drops several sleepers of one room at one line (K7)" {
+  build_patient
+  start chat-server
+  come ann one two three bob
+  for name in ann one two three; do
+    echo "/join den" >&"${!name}"
+    settled "${!name}"
+  done
+  settled "$bob"
+  line=$(letters 900)
+  for _ in {1..700}; do
+    echo "$line"
+  done >&"$ann"
+  for _ in 1 2 3; do
+    hears "$ann" "* "
+    [[ $HEARD == *" was dropped: a slow reader" || $HEARD == *"is here" ]] || fail "$HEARD"
+  done
+  wait_for_line "dropped a client: you read too slowly" 3
+  echo hello >&"$bob"
+  settled "$bob" "$ann"
+}
+
+@test "chat-server keeps its memory also when what waits are short lines (K8)" {
+  build_patient
+  start chat-server
+  come ann one two three
+  for name in ann one two three; do
+    echo "/join den" >&"${!name}"
+    settled "${!name}"
+  done
+  before=$(memory_of "$PID")
+  yes "short" >&"$ann" 2>/dev/null 3>&- &
+  OTHERS+=($!)
+  wait_for_line "dropped a client: you read too slowly" 3
+  assert_grew_at_most 2048 "$before" "$PID"
+}
+
+@test "chat-server survives people who are gone when a line comes for them" {
+  start chat-server
+  come ann
+  for _ in {1..3}; do
+    come bob
+    kill -STOP "$PID"
+    # Bob leaves with an answer unread; the next line for him meets a reset.
+    printf '%s\n' /who /who >&"$bob"
+    echo "hello" >&"$ann"
+    exec {bob}>&-
+    kill -CONT "$PID"
+    settled "$ann"
+    hears_gone "$ann"
+  done
+}
+
+hears_gone() { # FD
+  while [[ $LINES != *"* bob has "* ]]; do
+    read -r -t "$LIMIT" -u "$1" LINES || fail "bob is not gone"
+  done
+}
+
+is_alone() { # FD
+  echo /who >&"$1"
+  hears "$1" "* in lobby: "
+  [[ $HEARD == "* in lobby: 1" ]]
+}
+
+# A thousand, or fewer where the program is many times slower.
+crowd_size() {
+  if [[ ${UNDER-} || $BUILD == */asan ]]; then echo 200; else echo 1000; fi
+}
+
+@test "chat-server lets 1,000 people talk in one room" {
+  ulimit -n 4096 || skip "not enough descriptors"
+  start chat-server
+  before=$(memory_of "$PID")
+  # A shell of its own: bats would look at each of its commands.
+  run -0 timeout 60 bash -eu -s "$PORT" "$(crowd_size)" <<'END'
+size=$2
+hears() { # FD LINE
+  local line
+  while IFS= read -r -t 20 -u "$1" line; do
+    [[ $line != "$2" ]] || return 0
+  done
+  echo "client $1 hears nothing of: $2"
+  exit 1
+}
+for ((i = 1; i <= size; i++)); do
+  exec {fd}<>"/dev/tcp/127.0.0.1/$1"
+  people[i]=$fd
+  echo "person-$i" >&"$fd"
+done
+hears "$fd" "* you are in lobby ($size here)"
+for speaker in 1 $((size / 2)) "$size"; do
+  echo "hello from $speaker" >&"${people[speaker]}"
+  for ((i = 1; i <= size; i++)); do
+    ((i == speaker)) || hears "${people[i]}" "person-$speaker: hello from $speaker"
+  done
+done
+echo /who >&"${people[1]}"
+hears "${people[1]}" "* in lobby: $size"
+echo /now >&"${people[1]}"
+while read -r -t 20 -u "${people[1]}" line && [[ $line != *"no /now"* ]]; do
+  echo "$line"
+done
+END
+  assert_equal "$(grep -o 'person-[0-9]*' <<<"$output" | sort -u | wc -l)" "$(crowd_size)"
+  # They are gone all at once, and memory is bounded for each.
+  come ann
+  wait_for is_alone "$ann"
+  assert_grew_at_most $(($(crowd_size) * 8)) "$before" "$PID"
+}
+
+@test "chat-server tells all when SIGTERM or SIGINT comes, and ends within two seconds (K9)" {
+  for signal in TERM INT; do
+    start chat-server
+    come ann bob
+    echo "hello" >&"$ann"
+    settled "$ann" "$bob"
+    begin=$(milliseconds)
+    kill "-$signal" "$PID"
+    for fd in "$ann" "$bob"; do
+      hear "$fd" "* the server is ending; goodbye"
+      ends "$fd"
+      exec {fd}>&-
+    done
+    assert_exit 0
+    took=$(($(milliseconds) - begin))
+    ((took < 2000 || ${UNDER:+1} + 0)) || fail "it took $took ms"
+    has_lines 1 "^Caught an interrupt signal; telling all, and exiting\.$"
+    has_lines 1 "^done$"
+  done
+}
+
+@test "chat-server ends at once when all have gone, and with nobody there" {
+  start chat-server
+  kill -TERM "$PID"
+  assert_exit 0
+  has_lines 1 "exiting at once"
+  start chat-server
+  come ann
+  begin=$(milliseconds)
+  kill -TERM "$PID"
+  hears "$ann" "* the server is ending"
+  exec {ann}>&-
+  assert_exit 0
+  took=$(($(milliseconds) - begin))
+  ((took < 900 || ${UNDER:+1} + 0)) || fail "it took $took ms"
+}
+
+@test "chat-server flushes what waits before it ends (K9)" {
+  build_patient
+  start chat-server
+  come ann bob
+  line=$(letters 900)
+  for _ in {1..350}; do
+    echo "$line"
+  done >&"$ann"
+  settled "$ann"
+  kill -TERM "$PID"
+  # The server has begun to end; the reader wakes up only now.
+  wait_for_line "^Caught an interrupt signal"
+  cat <&"$bob" >"$BATS_TEST_TMPDIR/heard"
+  assert_equal "$(grep -c "^ann: $line$" "$BATS_TEST_TMPDIR/heard")" 350
+  assert_equal "$(tail -n 1 "$BATS_TEST_TMPDIR/heard")" "* the server is ending; goodbye"
+}
+
+@test "chat-server ends also with a reader that sleeps" {
+  build_patient
+  start chat-server
+  come ann bob
+  line=$(letters 900)
+  for _ in {1..350}; do
+    echo "$line"
+  done >&"$ann"
+  settled "$ann"
+  begin=$(milliseconds)
+  kill -TERM "$PID"
+  assert_exit 0
+  took=$(($(milliseconds) - begin))
+  ((took < 2000 || ${UNDER:+1} + 0)) || fail "it took $took ms"
+}
+
+@test "chat-server frees people and rooms that are there at the end" {
+  find_leaks_in chat-server
+  start chat-server
+  come ann bob
+  printf '%s\n' "/join den" hello >&"$ann"
+  echo "half a li" >&"$bob"
+  settled "$ann" "$bob"
+  kill -TERM "$PID"
+  wait_for_line "^Caught"
+  kill -TERM "$PID"
+  assert_exit 0
+}
+
+@test "chat-server rests when descriptors run out, and recovers" {
+  FDS=20 start chat-server
+  for client in {1..30}; do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+    clients[client]=$fd
+  done
+  CLIENTS+=("$fd")
+  wait_for_line "Too many open files$"
+  assert_idle "$PID"
+  has_lines 1 "^chat-server: cannot accept, trying again in a second: Too many open files$"
+  (($(count_lines "cannot accept") <= 2)) || fail "$(count_lines "cannot accept") warnings"
+  for client in {1..29}; do
+    close_client "${clients[client]}"
+  done
+  echo ann >&"$fd"
+  hear "$fd" "* welcome; what is your name?"
+  hear "$fd" "* you are ann"
+}
+
+@test "chat-server's rooms know no socket and no libevent: another transport drives them" {
+  folder=$ROOT/samples/chat-server
+  run -1 grep -E '#include.*(event|socket|netinet|unistd)' "$folder/rooms.c" "$folder/rooms.h"
+  cat >"$BATS_TEST_TMPDIR/paper.c" <<'END'
+#include <stdio.h>
+#include <string.h>
+#include "rooms.h"
+
+static void show(void *arg, const char *text, size_t length)
+{
+    printf("%s < %.*s", (const char *)arg, (int)length, text);
+}
+
+int main(void)
+{
+    struct rooms *rooms = rooms_new();
+    struct person *a = person_new(rooms, show, "A");
+    struct person *b = person_new(rooms, show, "B");
+
+    person_line(a, "ann", 3);
+    person_line(b, "bob", 3);
+    person_line(a, "hello, paper", 12);
+    printf("%d\n", person_line(b, "/quit", 5));
+    person_free(b, "has left");
+    rooms_tell(rooms, "good night");
+    person_free(a, NULL);
+    rooms_free(rooms);
+    return 0;
+}
+END
+  cc -std=gnu11 -g -fsanitize=address,undefined -I "$folder" -o "$BATS_TEST_TMPDIR/paper" \
+    "$BATS_TEST_TMPDIR/paper.c" "$folder/rooms.c"
+  run -0 "$BATS_TEST_TMPDIR/paper"
+  assert_output "A < * welcome; what is your name?
+B < * welcome; what is your name?
+A < * you are ann
+A < * you are in lobby (1 here)
+B < * you are bob
+B < * you are in lobby (2 here)
+A < * bob is here
+B < ann: hello, paper
+B < * goodbye
+0
+A < * bob has left
+A < * good night"
+}
+
+@test "chat-server listens on the address that it is given, IPv6 too" {
+  start chat-server ::1
+  run -0 nc -N ::1 "$PORT" <<<ann
+  assert_line "* you are ann"
+  has_lines 1 "^listening on ::1 port $PORT$"
+}
+
+@test "chat-server listens on 127.0.0.1 port 7777 unless told otherwise" {
+  LOG=$BATS_TEST_TMPDIR/alone.log
+  : >"$LOG"
+  path=$(program chat-server)
+  alone true
+  alone "${UNDER_COMMAND[@]}" "$path" >"$LOG" 2>&1 3>&- &
+  PID=$!
+  OTHERS+=("$PID")
+  wait_for_line "^listening on "
+  run -0 cat "$LOG"
+  assert_output "listening on 127.0.0.1 port 7777"
+}
+
+@test "chat-server does not start on a port in use, a wrong port or an unknown host" {
+  start chat-server
+  run -1 course chat-server 127.0.0.1 "$PORT"
+  assert_output "chat-server: cannot listen on 127.0.0.1 port $PORT: Address already in use"
+  for port in 65536 -1 80x x ''; do
+    run -2 course chat-server 127.0.0.1 "$port"
+    assert_output "usage: chat-server [ADDRESS PORT]"
+  done
+  run -1 course chat-server no-such-host.invalid 0
+  assert_output --regexp "^chat-server: cannot resolve no-such-host.invalid: "
+  run -0 course chat-server --help
+  assert_output "usage: chat-server [ADDRESS PORT]"
+}
