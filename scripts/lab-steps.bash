@@ -13,21 +13,28 @@
 #     connect A && send A 'hello\n' && expect A 'hello\n'
 #   }
 #
-# The file says first what kind of lab it is: lab mend 1 20. All is loaded by scripts/lab-check, which sets PROGRAM (the binary), WORK (a
-# folder of its own), RESULTS (where records go) and PATIENCE (a factor on every
-# time limit). A text is given with printf's escapes: '\n', '\0', '\x80'.
+# The file says first what kind of lab it is: lab mend 1 20. All is loaded by
+# scripts/lab-check, which sets PROGRAM (the binary), WORK (a folder of its own),
+# RESULTS (where records go) and PATIENCE (a factor on every time limit). A text is
+# given with printf's escapes: '\n', '\0', '\x80'.
+#
+# What is asked again and again starts no process: most of a lab's time would go
+# there.
 #
 # shellcheck disable=SC2034,SC1111 # variables of the checks; Chinese quotation marks
 
 READY='^listening on .* port [0-9]+$'
 LIMIT_MS=2000 # how long a thing may take on a quick machine
+STILL_MS=500  # how long it may sleep and act then; more if the program has timers
 QUIET_MS=300  # how long a silence is waited for
+END_MS=100    # how long a program that has failed may take to end of itself
 MAX_OUTPUT=1048576 MAX_PROCESSES=24 MAX_MEMORY_MB=400 MAX_DESCRIPTORS=256
 
 LEVEL=1 KIND_OF_LAB=mend MINUTES=20
 CHECKS=()                                # functions, in the order of the file
 declare -A CHECK=()                      # by function: "POINTS<tab>SECTION<tab>EN<tab>ZH"
 declare -A SENT=() AT=() CLIENT=() TO=() # by client: last text, bytes read, pid, descriptor
+declare -A SENT_BYTES=()                 # by client: the size of a file, sent last
 
 lab() { # mend|make LEVEL MINUTES; LEVEL is 1 (easy) to 5
   KIND_OF_LAB=$1 LEVEL=$2 MINUTES=$3
@@ -84,7 +91,14 @@ detail() { # sent|expected|came TEXT [ZH]; without ZH the text is data, no words
 
 # If the program is no longer there, why: that is mostly the cause.
 tell_the_end() {
-  local status
+  local status end
+  # One that is about to die may not be dead yet.
+  now_ms
+  end=$((MS + END_MS * PATIENCE / 10))
+  until [[ ! ${RUN-} || ${WAITED-} ]] || has_ended "$RUN" || ((MS >= end)); do
+    nap 0.01
+    now_ms
+  done
   if [[ -s $WORK/stopped ]]; then
     record why "$(cut -f 1 "$WORK/stopped")" "$(cut -f 2 "$WORK/stopped")"
   elif [[ ${RUN-} && ! ${WAITED-} ]] && ! is_running "$RUN"; then
@@ -128,18 +142,27 @@ nap() { # SECONDS
   read -r -t "$1" -u "$NEVER" || true
 }
 
-# Poll until the command succeeds, or fail silently (1) at the limit, or as soon
-# as the program was stopped for going beyond its limits. A long wait asks less
-# often.
+# Poll until the command succeeds, or fail silently (1): at the limit, or as soon
+# as the program was stopped for going beyond its limits, or has come to rest, for
+# then nothing more will come. A long wait asks less often.
 until_true() { # COMMAND...
-  local end pause=5
+  local end pause=2 seen='' since
   now_ms
-  end=$((MS + LIMIT_MS * PATIENCE / 10))
+  end=$((MS + LIMIT_MS * PATIENCE / 10)) since=$MS
   until "$@"; do
     now_ms
     ((MS < end)) && [[ ! -s $WORK/stopped ]] || return 1
+    if ((pause >= 50)); then
+      note_activity
+      if [[ ! $PID || $ACTIVITY != "$seen" ]] || is_something_running; then
+        seen=$ACTIVITY since=$MS
+      elif ((MS - since >= STILL_MS * PATIENCE / 10)); then
+        "$@" # it may have come between the two looks
+        return
+      fi
+    fi
     nap "0.0$((pause / 10))$((pause % 10))"
-    ((pause >= 50)) || pause=$((pause + 3))
+    ((pause >= 50)) || pause=$((pause + 2))
   done
 }
 
@@ -157,8 +180,9 @@ has_ended() { # PID
 # Start the program and go on at once. Its descriptor 0 is a pipe: type writes
 # into it, end_input closes it.
 launch() { # [ARG...]
-  printf "" | tee "$WORK/stdout" >"$WORK/stderr"
-  rm -f "$WORK/stdin" && mkfifo "$WORK/stdin"
+  : >"$WORK/stdout"
+  : >"$WORK/stderr"
+  make_fifo "$WORK/stdin"
   exec {STDIN}<>"$WORK/stdin"
   (
     exec <"$WORK/stdin"
@@ -171,17 +195,25 @@ launch() { # [ARG...]
   until_true find_program || return 0
 }
 
-# The program is the grandchild of its box, or the box is not there.
+make_fifo() { # FILE
+  [[ ! -e $1 ]] || rm "$1"
+  mkfifo "$1"
+}
+
+# The program is the grandchild of its box, or the box is not there. (Of a name the
+# kernel keeps 15 bytes: see proc(5), comm.)
 find_program() {
-  local pid=$RUN child
+  local pid=$RUN comm child
   while :; do
-    [[ $(readlink "/proc/$pid/exe" 2>/dev/null) != */"$NAME" ]] || {
+    comm=''
+    { read -r comm <"/proc/$pid/comm"; } 2>/dev/null || true
+    [[ $comm != "${NAME:0:15}" ]] || {
       PID=$pid
-      return 0
+      return
     }
-    child=$(cat "/proc/$pid/task/$pid/children" 2>/dev/null) || child=
-    [[ $child ]] || break
-    pid=${child%% *}
+    child=
+    { read -r child _ <"/proc/$pid/task/$pid/children"; } 2>/dev/null || [[ $child ]] || break
+    pid=$child
   done
   has_ended "$RUN"
 }
@@ -257,7 +289,16 @@ stop_cleanly() { # [SIGNAL]
 # --- what the program prints ---
 
 has_line() { # REGEX [COUNT]
-  [[ $(grep -cE -- "$1" "$WORK/stdout") -ge ${2:-1} ]]
+  local line lines count=0
+  mapfile -t -n 200 lines <"$WORK/stdout"
+  if ((${#lines[@]} == 200)); then
+    count=$(grep -cE -- "$1" "$WORK/stdout") || true
+  else
+    for line in "${lines[@]}"; do
+      [[ ! $line =~ $1 ]] || count=$((count + 1))
+    done
+  fi
+  ((count >= ${2:-1}))
 }
 
 # Wait for a line on standard output that the extended regular expression fits.
@@ -285,7 +326,8 @@ expect_no_line() { # REGEX
 # Standard output, whole.
 expect_output() { # TEXT
   printf '%b' "$1" >"$WORK/expected"
-  same_bytes "$WORK/expected" "$WORK/stdout" || fail
+  until_true cmp -s "$WORK/expected" "$WORK/stdout" ||
+    same_bytes "$WORK/expected" "$WORK/stdout" || fail
 }
 
 expect_error() { # REGEX: a line on standard error
@@ -302,34 +344,42 @@ expect_error() { # REGEX: a line on standard error
 # comes, as it comes.
 connect() { # CLIENT [SOCAT-OPTION...]
   peer "$1" "TCP:127.0.0.1:$PORT${2:+,$2}"
-  until_true grep -q -e 'successfully connected' -e ' E ' "$WORK/$1.log"
-  grep -q 'successfully connected' "$WORK/$1.log" || fail "no connection can be made to port PORT" "无法连接到端口"
+  until_true log_says "$1" 'successfully connected| E ' || true
+  log_says "$1" 'successfully connected' || fail "no connection can be made to port PORT" "无法连接到端口"
 }
 
 # Be the server: wait on a port for one connection of the program. Sets PORT;
 # accepted waits until it is there. A port may be given, to be there again.
-listen() { # CLIENT [PORT]
-  peer "$1" "TCP-LISTEN:${2:-0},bind=127.0.0.1,reuseaddr"
-  until_true grep -q -e 'listening on' -e ' E ' "$WORK/$1.log"
+listen() { # CLIENT [PORT [SOCAT-OPTION...]]
+  peer "$1" "TCP-LISTEN:${2:-0},bind=127.0.0.1,reuseaddr${3:+,$3}"
+  until_true log_says "$1" 'listening on| E ' || true
   PORT=$(sed -nE 's/.*listening on .*:([0-9]+)$/\1/p' "$WORK/$1.log")
   [[ $PORT ]] || fail "the check cannot listen on port ${2-}" "检查程序无法监听端口 ${2-}"
 }
 
 accepted() { # CLIENT
-  until_true grep -q 'accepting connection' "$WORK/$1.log" || fail "the program does not connect" "程序没有发起连接"
+  until_true log_says "$1" 'accepting connection' || fail "the program does not connect" "程序没有发起连接"
 }
 
 peer() { # CLIENT SOCAT-ADDRESS
   local fifo=$WORK/$1.in to
-  rm -f "$fifo" && mkfifo "$fifo"
+  make_fifo "$fifo"
   exec {to}<>"$fifo"
-  printf "" | tee "$WORK/$1.out" >"$WORK/$1.log"
+  : >"$WORK/$1.out"
+  : >"$WORK/$1.log"
   (
     # shellcheck disable=SC2119
     close_ours
     exec socat -b 65536 -t 600 -d -d - "$2,keepalive" <"$fifo" >"$WORK/$1.out" 2>"$WORK/$1.log"
   ) &
-  CLIENT[$1]=$! TO[$1]=$to AT[$1]=0 SENT[$1]=
+  CLIENT[$1]=$! TO[$1]=$to AT[$1]=0 SENT[$1]='' SENT_BYTES[$1]=''
+}
+
+# Whether what socat has said of a client fits.
+log_says() { # CLIENT REGEX
+  local text
+  read -r -d '' text <"$WORK/$1.log" || true
+  [[ $text =~ $2 ]]
 }
 
 # In a child: nothing of ours stays open but the three standard descriptors. (A
@@ -343,15 +393,21 @@ close_ours() { # [BUT]
   done
 }
 
+# Bash would write a text line by line, and the program might read it so.
 send() { # CLIENT TEXT
-  SENT[$1]=$2
-  printf '%b' "$2" >&"${TO[$1]}"
+  SENT[$1]=$2 SENT_BYTES[$1]=''
+  printf '%b' "$2" >"$WORK/sent"
+  cat "$WORK/sent" >&"${TO[$1]}"
 }
 
 # Returns at once: a program that does not read would hold it up.
 send_file() { # CLIENT FILE
-  SENT[$1]="$(stat -c %s "$2") bytes"
+  note_file "$1" "$2"
   cat "$2" >&"${TO[$1]}" &
+}
+
+note_file() { # CLIENT FILE: this is what it sends
+  SENT_BYTES[$1]=$(stat -c %s "$2")
 }
 
 # The client will send no more, but goes on reading.
@@ -370,12 +426,13 @@ resume() { # CLIENT
   kill -CONT "${CLIENT[$1]}"
 }
 
-# The client goes away. (With bytes unread, the program sees a reset.)
+# The client goes away. (With bytes unread, the program sees a reset.) It does not
+# half-close before: that would be another thing to see.
 close() { # CLIENT
-  [[ ! ${TO[$1]} ]] || half_close "$1"
   kill -KILL "${CLIENT[$1]}" 2>/dev/null || true
   wait "${CLIENT[$1]}" 2>/dev/null || true
   CLIENT[$1]=
+  [[ ! ${TO[$1]} ]] || half_close "$1"
 }
 
 # The program sees a reset: the connection is broken, not ended.
@@ -384,15 +441,27 @@ reset() { # CLIENT; it was connected with: connect A linger=0
 }
 
 size_of() { # CLIENT: how many bytes came in all
-  stat -c %s "$WORK/$1.out"
+  count_bytes "$1"
+  echo "$SIZE"
+}
+
+# How many bytes came in all, into SIZE: as long as there is one who writes them
+# down, by where he stands in his file. See proc(5), fdinfo.
+count_bytes() { # CLIENT
+  local process=/proc/${CLIENT[$1]:-none}
+  [[ $process/fd/1 -ef $WORK/$1.out ]] &&
+    { read -r _ SIZE <"$process/fdinfo/1"; } 2>/dev/null ||
+    SIZE=$(stat -c %s "$WORK/$1.out")
 }
 
 has_come() { # CLIENT BYTES
-  (($(size_of "$1") >= $2)) || is_closed "$1"
+  count_bytes "$1"
+  ((SIZE >= $2)) || is_closed "$1"
 }
 
 is_closed() { # CLIENT
-  [[ ! ${CLIENT[$1]} ]] || has_ended "${CLIENT[$1]}" || grep -qE 'socket 2 \(fd [0-9]+\) is at EOF|Connection reset|Broken pipe' "$WORK/$1.log"
+  [[ ! ${CLIENT[$1]} ]] || has_ended "${CLIENT[$1]}" ||
+    log_says "$1" 'socket 2 \(fd [0-9]+\) is at EOF|Connection reset|Broken pipe'
 }
 
 # The next bytes that come to the client are these.
@@ -405,8 +474,10 @@ expect_file() { # CLIENT FILE
   local size at=${AT[$1]}
   size=$(stat -c %s "$2")
   until_more "$1" $((at + size))
-  tail -c +$((at + 1)) "$WORK/$1.out" | head -c "$size" >"$WORK/came"
-  same_bytes "$2" "$WORK/came" "$1" || fail
+  cmp -s -n "$size" -i "0:$at" "$2" "$WORK/$1.out" || {
+    tail -c +$((at + 1)) "$WORK/$1.out" | head -c "$size" >"$WORK/came"
+    same_bytes "$2" "$WORK/came" "$1" || fail
+  }
   AT[$1]=$((at + size))
 }
 
@@ -414,8 +485,9 @@ expect_file() { # CLIENT FILE
 until_more() { # CLIENT BYTES
   local before=${AT[$1]}
   until until_true has_come "$1" "$2"; do
-    (($(size_of "$1") > before)) && [[ ! -s $WORK/stopped ]] || return 0
-    before=$(size_of "$1")
+    count_bytes "$1"
+    ((SIZE > before)) && [[ ! -s $WORK/stopped ]] || return 0
+    before=$SIZE
   done
 }
 
@@ -433,6 +505,11 @@ expect_answer() { # CLIENT REGEX
 }
 
 has_whole_line() { # CLIENT
+  count_bytes "$1"
+  ((SIZE > AT[$1])) || {
+    is_closed "$1"
+    return
+  }
   (($(tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -n 1 | tr -cd '\n' | wc -c) > 0)) || is_closed "$1"
 }
 
@@ -442,7 +519,8 @@ expect_nothing() { # CLIENT
   now_ms
   end=$((MS + QUIET_MS * PATIENCE / 10))
   while ((MS < end)); do
-    (($(size_of "$1") == AT[$1])) || {
+    count_bytes "$1"
+    ((SIZE == AT[$1])) || {
       tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -c 100 >"$WORK/came"
       tell_sent "$1"
       detail expected ""
@@ -461,15 +539,24 @@ expect_closed() { # CLIENT
 }
 
 expect_nothing_left() { # CLIENT
-  (($(size_of "$1") == AT[$1])) || {
+  count_bytes "$1"
+  ((SIZE == AT[$1])) || {
     tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -c 100 >"$WORK/came"
     : >"$WORK/expected"
     same_bytes "$WORK/expected" "$WORK/came" "$1" || fail
   }
 }
 
+# The program lets the connection be, for a while at least.
 expect_open() { # CLIENT
-  ! is_closed "$1" || fail "the program closed the connection" "程序关闭了连接"
+  local end
+  now_ms
+  end=$((MS + QUIET_MS * PATIENCE / 10))
+  while ((MS < end)); do
+    ! is_closed "$1" || fail "the program closed the connection" "程序关闭了连接"
+    nap 0.02
+    now_ms
+  done
 }
 
 # Connections that say nothing: cheap, many. They end with the check.
@@ -485,9 +572,11 @@ crowd() { # COUNT
 send_unread() { # CLIENT FILE
   local fd
   { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || fail "no connection can be made to port PORT" "无法连接到端口"
-  printf "" | tee "$WORK/$1.out" >"$WORK/$1.log"
-  SENT[$1]="$(stat -c %s "$2") bytes" TO[$1]=$fd AT[$1]=0
-  socat -u "FILE:$2" "FD:$fd,shut-down" 2>/dev/null &
+  : >"$WORK/$1.out"
+  : >"$WORK/$1.log"
+  TO[$1]=$fd AT[$1]=0
+  note_file "$1" "$2"
+  socat -u "FILE:$2" "FD:$fd,shut-down" >"$WORK/$1.out" 2>/dev/null &
   CLIENT[$1]=$!
 }
 
@@ -528,7 +617,8 @@ memory() { # resident memory of the program in kB: VmRSS of proc(5)
 }
 
 descriptors() {
-  find "/proc/$PID/fd" -mindepth 1 2>/dev/null | wc -l
+  local all=("/proc/$PID/fd"/*)
+  echo "${#all[@]}"
 }
 
 # At most so much more memory than was noted.
@@ -558,28 +648,58 @@ ticks() {
   echo $((${12} + ${13}))
 }
 
-# While nothing happens, the program uses no processor time.
+# While nothing happens, the program uses no processor time. (On a busy machine one
+# that does not rest gets little of it, but is seen to want it.)
 expect_idle() {
-  local before after
+  local before after i wants=0
   ! has_ended "$RUN" || fail
   nap 0.1
   before=$(ticks)
-  nap 0.4
+  for ((i = 0; i < 8; i++)); do
+    nap 0.05
+    ! wants_processor || wants=$((wants + 1))
+  done
   after=$(ticks)
-  ((after - before <= 8)) || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
+  ((after - before <= 8 && wants < 6)) || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
 }
 
-# Wait until nothing moves: no processor time is used for a fifth of a second.
+wants_processor() {
+  local stat
+  { read -r stat <"/proc/$PID/stat"; } 2>/dev/null && [[ ${stat##*) } == R* ]]
+}
+
+# Wait until nothing moves: neither the program nor a client has run for a fifth of
+# a second. One that waits for a processor is not at rest.
 settle() {
-  local before=-1 end
+  local before='' end
   now_ms
   end=$((MS + 4 * LIMIT_MS * PATIENCE / 10))
-  until [[ $(ticks) == "$before" ]]; do
-    before=$(ticks)
+  note_activity
+  until [[ $ACTIVITY == "$before" ]] && ! is_something_running; do
+    is_running "$PID" || fail
     now_ms
     { ((MS < end)) && [[ ! -s $WORK/stopped ]]; } || fail "the program does not come to rest" "程序静不下来"
     nap 0.2
+    before=$ACTIVITY
+    note_activity
   done
+}
+
+is_something_running() {
+  [[ $ACTIVITY == *'(running)'* || $ACTIVITY == *'(disk sleep)'* ]]
+}
+
+# Whether each of them runs or sleeps, and how often it fell asleep, into ACTIVITY:
+# see proc(5), status.
+note_activity() {
+  local pid line
+  ACTIVITY=
+  for pid in "$PID" "${CLIENT[@]}"; do
+    [[ -r /proc/${pid:-none}/status ]] || continue
+    while read -r line; do
+      [[ $line != @(State|*_switches):* ]] || ACTIVITY+="$line "
+    done <"/proc/$pid/status"
+  done 2>/dev/null
 }
 
 # --- bytes ---
@@ -603,18 +723,25 @@ mask_port() {
 }
 
 tell_sent() { # [CLIENT]
-  [[ -z ${1-} || -z ${SENT[$1]} ]] || detail sent "$(printf '%s' "${SENT[$1]}" | head -c 80)"
+  [[ ${1-} ]] || return 0
+  if [[ ${SENT_BYTES[$1]-} ]]; then
+    detail sent "${SENT_BYTES[$1]} bytes" "${SENT_BYTES[$1]} 字节"
+  elif [[ ${SENT[$1]} ]]; then
+    detail sent "$(printf '%s' "${SENT[$1]}" | head -c 80)"
+  fi
 }
 
 # Whether two files are the same; if not, what was expected and what came, from
 # a little before the first wrong byte, which is marked.
 same_bytes() { # EXPECTED CAME [CLIENT]
-  local at total from lead
+  local words at total from lead
   cmp -s "$1" "$2" && return
   tell_sent "${3-}"
   total=$(stat -c %s "$1")
-  at=$(cmp "$1" "$2" 2>&1 | sed -nE 's/.*(byte|char) ([0-9]+).*/\2/p')
-  if cmp "$1" "$2" 2>&1 | grep -q EOF || [[ ! $at ]]; then
+  words=$(LC_ALL=C cmp "$1" "$2" 2>&1) || true
+  if [[ $words =~ differ:\ (byte|char)\ ([0-9]+) ]]; then
+    at=${BASH_REMATCH[2]}
+  else # the shorter one is the beginning of the other
     at=$(($(stat -c %s "$1" "$2" | sort -n | head -n 1) + 1))
   fi
   from=$((at > 21 ? at - 20 : 1))

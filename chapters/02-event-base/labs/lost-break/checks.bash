@@ -1,6 +1,7 @@
 # checks.bash -- the program ends when it should, also before its loop has begun.
 
 lab mend 1 20
+STILL_MS=$LIMIT_MS # it has timers
 : "${FIRST:=tea}" "${SECOND:=toast}" "${THIRD:=eggs}"
 
 expect_no_end() {

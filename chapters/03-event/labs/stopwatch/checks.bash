@@ -1,6 +1,7 @@
 # checks.bash -- a timer event through its states, told from standard input.
 
 lab make 2 40
+STILL_MS=$LIMIT_MS # it has timers
 : "${FAR:=600000}" "${ONCE_MS:=200}" "${EVERY_MS:=80}"
 
 check 3 "The states" tells_its_state \

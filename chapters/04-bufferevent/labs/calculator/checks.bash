@@ -7,18 +7,9 @@ MOST=9223372036854775807
 LEAST=-9223372036854775808
 NOT_UNDERSTOOD='error: not understood; write two whole numbers with + - * or / between them: 6 * 7'
 
-# All of TEXT in one write; send would make one for each line.
-send_at_once() { # CLIENT TEXT
-  printf '%b' "$2" >"$WORK/at-once"
-  send_file "$1" "$WORK/at-once"
-  wait $!
-  # shellcheck disable=SC2034 # shown when the answer is wrong
-  SENT[$1]=$2
-}
-
 # A client asks, and gets this answer.
 ask() { # CLIENT LINE ANSWER
-  send_at_once "$1" "$2\n"
+  send "$1" "$2\n"
   expect "$1" "$3\n"
 }
 

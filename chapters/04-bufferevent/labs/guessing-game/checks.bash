@@ -1,6 +1,7 @@
 # checks.bash -- each player has a number, a round and a clock of their own.
 
 lab make 3 75
+STILL_MS=$LIMIT_MS # it has timers
 : "${SEED:=7}" "${PLAYERS:=5}" "${ROUNDS:=1}" "${TENTHS:=5}" "${WRONG:=0 101 -5 seven}"
 
 NOT_COUNTED='that is no whole number from 1 to 100, and does not count'
@@ -15,17 +16,8 @@ join_game() { # CLIENT NUMBER [SOCAT-OPTION]
   expect "$1" "player $2: guess a number from 1 to 100\n"
 }
 
-# All of TEXT in one write; send would make one for each line.
-send_at_once() { # CLIENT TEXT
-  printf '%b' "$2" >"$WORK/at-once"
-  send_file "$1" "$WORK/at-once"
-  wait $!
-  # shellcheck disable=SC2034 # shown when the answer is wrong
-  SENT[$1]=$2
-}
-
 say_and_hear() { # CLIENT LINE ANSWER
-  send_at_once "$1" "$2\n"
+  send "$1" "$2\n"
   expect "$1" "$3\n"
 }
 
@@ -164,8 +156,8 @@ quitting_harms_nobody() {
   step "B leaves in the middle of a line, C by a reset" "B 一行没发完就离开，C 以 reset 断开"
   send B "5"
   close B
-  reset C
   expect_line '^player 2 has left$'
+  reset C
   expect_line '^player 3 has left$'
   step "E joins as player 5, with a number of its own" "E 加入，成为 5 号玩家，有自己的数"
   join_game E 5

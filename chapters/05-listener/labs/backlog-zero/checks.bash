@@ -1,6 +1,7 @@
 # checks.bash -- a server on a socket of its own, which has to listen.
 
 lab mend 1 15
+STILL_MS=$LIMIT_MS # a connection refused for now is tried again in 1 s
 : "${COUNT:=12}" "${TIMES:=3}"
 
 # The greeting comes, and then the connection is closed.

@@ -1,6 +1,7 @@
 # checks.bash -- a server that takes N clients at a time, and no more.
 
 lab make 2 30
+STILL_MS=$LIMIT_MS # it rests; and a connection refused for now is tried again in 1 s
 : "${MOST:=3}" "${FIRST:=one}" "${SECOND:=two}"
 RESTING="resting at $MOST clients"
 

@@ -24,33 +24,6 @@ expect_whole() { # CLIENT FILE
   expect_file "$1" "$2"
 }
 
-# In place of the engine's: on a busy machine one that waits for a processor uses
-# none, but is not at rest. Neither the program nor a client has run for a while.
-settle() {
-  local before='' now end
-  now_ms
-  end=$((MS + 4 * LIMIT_MS * PATIENCE / 10))
-  now=$(activity)
-  until [[ $now == "$before" && $now != *'(running)'* ]]; do
-    is_running "$PID" || fail
-    [[ ! -s $WORK/stopped ]] || fail
-    now_ms
-    ((MS < end)) || fail "the program does not come to rest" "程序静不下来"
-    nap 0.2
-    before=$now
-    now=$(activity)
-  done
-}
-
-# Whether each of them runs or sleeps, and how often it fell asleep.
-activity() {
-  local pid files=()
-  for pid in "$PID" "${CLIENT[@]}"; do
-    [[ ! $pid ]] || files+=("/proc/$pid/status")
-  done
-  grep -hE '^State|_switches' "${files[@]}" 2>/dev/null || true
-}
-
 check 1 "How it works" answers_lines \
   "lines come back in capitals, each when it is complete" \
   "每一行收完整后，变成大写回来"

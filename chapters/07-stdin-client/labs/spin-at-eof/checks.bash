@@ -3,15 +3,6 @@
 lab mend 2 30
 : "${FIRST:=one}" "${SECOND:=two}" "${LAST:=the last answer}" "${REST:=20000}" "${PIECE:=81920}" "${SEED:=1}"
 
-# What watches the program must not hold the check's ends of the pipes open, or
-# no end of input would ever come.
-eval "$(declare -f watch | sed '1s/watch/watch_box/')"
-watch() {
-  local fd
-  for fd in "${TO[@]}" "$STDIN"; do [[ ! $fd ]] || exec {fd}>&-; done
-  watch_box "$@"
-}
-
 # The program is a client: play its server.
 call() {
   step "the client connects" "客户端发起连接"

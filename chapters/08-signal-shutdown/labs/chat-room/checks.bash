@@ -2,6 +2,7 @@
 # shellcheck disable=SC2034 # variables of the engine
 
 lab make 5 150
+STILL_MS=$LIMIT_MS # it has timers
 : "${ANN:=ann}" "${BOB:=bob}" "${CID:=cid}" "${SECRET:=hello everybody}"
 : "${LONGEST:=abcdefghijklmnop}" "${PEOPLE:=50}" "${SEED:=1}" "${FLOOD_MB:=10}"
 

@@ -2,6 +2,7 @@
 # shellcheck disable=SC2034 # variables of the engine
 
 lab make 3 60
+STILL_MS=$LIMIT_MS # it has timers
 : "${BYTES:=6000000}" "${WAIT:=800}" "${COUNT:=3}" "${SHORT:=300}"
 LONG=60000 # milliseconds: no check may have to wait so long
 
