@@ -377,8 +377,8 @@ peer() { # CLIENT SOCAT-ADDRESS
 
 # Whether what socat has said of a client fits.
 log_says() { # CLIENT REGEX
-  local text
-  read -r -d '' text <"$WORK/$1.log" || true
+  local text=''
+  [[ ! -f $WORK/$1.log ]] || read -r -d '' text <"$WORK/$1.log" || true
   [[ $text =~ $2 ]]
 }
 

@@ -62,7 +62,8 @@ build_own() { # NAME SED-SCRIPT [FLAG...]
   local from folder=$ROOT/samples/$1 part parts=()
   from=$(source_of "$1")
   for part in "$folder"/*.c; do
-    [[ ! -f $part || $part == "$folder/$1.c" ]] || parts+=("$part")
+    [[ ! ${BROKEN-} || ! -f $BROKEN/${part##*/} ]] || part=$BROKEN/${part##*/}
+    [[ ! -f $part || ${part##*/} == "$1.c" ]] || parts+=("$part")
   done
   sed -E "$2" "$from" >"$BATS_TEST_TMPDIR/$1.c"
   [[ -z $2 ]] || ! cmp -s "$from" "$BATS_TEST_TMPDIR/$1.c" || fail "no change: $2"
