@@ -29,7 +29,8 @@ static void usage(int status)
           "  -w SECONDS   warm-up (1)\n"
           "  -d SECONDS   duration, after that (5)\n"
           "  -j, --json   print the result as a JSON object\n"
-          "      --cpu N  run on this core alone\n",
+          "      --cpu N  run on this core alone\n"
+          "      --server PID  tell what each request costs this process\n",
         status ? stderr : stdout);
     exit(status);
 }
@@ -114,6 +115,9 @@ static void set_option(struct options *options, int option, const char *text)
     case 'C':
         options->cpu = (int)parse_count(text, 0, CPU_SETSIZE - 1);
         break;
+    case 'S':
+        options->server = (int)parse_count(text, 1, 1 << 22);
+        break;
     default:
         usage(option == 'h' ? 0 : 2);
     }
@@ -124,6 +128,7 @@ void parse_options(struct options *options, int argc, char **argv)
     static const struct option names[] = {
         {"json", no_argument, NULL, 'j'},
         {"cpu", required_argument, NULL, 'C'},
+        {"server", required_argument, NULL, 'S'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -283,6 +288,14 @@ static double busy(const struct result *result)
     return result->seconds > 0 ? result->counts.cpu / result->seconds : 0;
 }
 
+/* Microseconds of the server's processor time for one request. */
+static double server_cost(const struct result *result)
+{
+    return result->counts.answers > 0
+               ? result->counts.server * 1e6 / (double)result->counts.answers
+               : 0;
+}
+
 static void print_text(
     const struct result *result, const struct options *options)
 {
@@ -305,6 +318,9 @@ static void print_text(
     printf("  99.9 %%    %.1f\n", percentile(result, 999));
     printf("  max       %.1f\n", (double)result->max / 1000);
     printf("processor   %.0f %%\n", 100 * busy(result));
+    if (options->server > 0)
+        printf("server      %.2f microseconds of its processor a request\n",
+            server_cost(result));
     if (result->unanswered > 0)
         printf("unanswered  %" PRIu64 ", counted with the time they waited\n",
             result->unanswered);
@@ -335,6 +351,8 @@ static void print_json(
            ", \"wrong\": %" PRIu64 "}, ",
         result->unanswered, result->lost[CLOSED], result->lost[RESET],
         result->lost[OTHER], result->lost[WRONG]);
+    if (options->server > 0)
+        printf("\"server_us_per_request\": %.3f, ", server_cost(result));
     printf("\"processor\": %.3f, \"itself_the_limit\": %s}\n", busy(result),
         busy(result) >= BUSY ? "true" : "false");
 }

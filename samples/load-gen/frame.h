@@ -19,6 +19,7 @@ struct options {
     size_t gets;                        /* percent */
     double rate, warm_up, duration;     /* rate 0: closed loop; seconds */
     int json, cpu;                      /* cpu: the core, or -1 */
+    int server;                         /* pid of a process to watch, or 0 */
 };
 
 /* All that will be sent and all that has to come back, made before the start.
@@ -32,7 +33,7 @@ struct script {
 
 struct counts {
     uint64_t answers, sent, received; /* the last two: bytes */
-    double cpu;                       /* seconds of processor time */
+    double cpu, server;               /* seconds of processor time: ours, its */
 };
 
 struct result {

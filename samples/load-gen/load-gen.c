@@ -72,6 +72,22 @@ static double cpu_time(void)
            (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
 }
 
+/* The same of process PID, with all its threads; 0 if there is none. */
+static double cpu_time_of(pid_t pid)
+{
+    struct timespec time;
+    clockid_t clock;
+
+    if (pid == 0)
+        return 0;
+    int error = clock_getcpuclockid(pid, &clock);
+    if (error)
+        errx(1, "cannot watch process %d: %s", (int)pid, strerror(error));
+    if (clock_gettime(clock, &time) != 0)
+        err(1, "cannot watch process %d", (int)pid);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
 /* A request will not be answered: it counts with the time it has waited. */
 void count_unanswered(struct load *load, uint64_t due, uint64_t time)
 {
@@ -176,6 +192,7 @@ static void set_counts(struct load *load)
         .sent = load->total.sent - load->before.sent,
         .received = load->total.received - load->before.received,
         .cpu = load->total.cpu - load->before.cpu,
+        .server = load->total.server - load->before.server,
     };
 }
 
@@ -184,6 +201,7 @@ static void next_phase(struct load *load)
 {
     load->phase++;
     load->total.cpu = cpu_time();
+    load->total.server = cpu_time_of(load->options.server);
     if (load->phase == WARM_UP) {
         add_timer(load->phase_event, load->options.warm_up);
     } else if (load->phase == MEASURE) {

@@ -122,6 +122,21 @@ run_c() { # < SOURCE
   assert_output "load-gen: cannot run on core 1023: Invalid argument"
 }
 
+@test "load-gen tells what a request costs the server, and only if it is there" {
+  start echo-server
+  server=$PID before=$(ticks_of "$PID")
+  measure 0 --server "$server"
+  after=$(ticks_of "$server")
+  # A tick is 10 ms; the set-up is in the ticks alone.
+  assert_result ".server_us_per_request * .requests / 1e4 | . > 0 and . <= $((after - before + 2))"
+  measure 0
+  assert_result 'has("server_us_per_request") | not'
+  run -0 --separate-stderr course load-gen -w 0 -d "$SPAN" --server "$server" 127.0.0.1 "$PORT"
+  assert_line --regexp '^server      [0-9.]+ microseconds of its processor a request$'
+  run -1 --separate-stderr course load-gen --server 4194304 -d "$SPAN" 127.0.0.1 "$PORT"
+  assert_equal "$stderr" "load-gen: cannot watch process 4194304: No such process"
+}
+
 @test "load-gen checks messages of every size, pipelined too" {
   start echo-server
   for size in 1 1000 65536 $([[ ${UNDER-} ]] || echo 1048576); do
