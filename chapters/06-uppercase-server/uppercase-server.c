@@ -135,19 +135,6 @@ static void make_upper(unsigned char *bytes, size_t length)
     }
 }
 
-/* Change the bytes of BUFFER where they lie, piece by piece. */
-static void buffer_upper(struct evbuffer *buffer)
-{
-    struct evbuffer_iovec piece;
-    struct evbuffer_ptr at;
-
-    evbuffer_ptr_set(buffer, &at, 0, EVBUFFER_PTR_SET);
-    while (evbuffer_peek(buffer, -1, &at, &piece, 1) > 0) {
-        make_upper(piece.iov_base, piece.iov_len);
-        evbuffer_ptr_set(buffer, &at, piece.iov_len, EVBUFFER_PTR_ADD);
-    }
-}
-
 /* Answer all that has come. While no answer waits, it goes to the socket at
  * once, without the two epoll_ctl calls that waiting for EV_WRITE costs; what
  * the socket does not take is queued, and so is an error met again. */
@@ -155,12 +142,20 @@ static void read_cb(struct bufferevent *bev, void *arg)
 {
     struct evbuffer *input = bufferevent_get_input(bev);
     struct evbuffer *output = bufferevent_get_output(bev);
+    size_t length = evbuffer_get_length(input);
+    unsigned char *bytes = evbuffer_pullup(input, -1);
+    ssize_t sent = 0;
 
-    buffer_upper(input);
+    if (!bytes)
+        errx(1, "cannot take what has come");
+    make_upper(bytes, length);
     if (evbuffer_get_length(output) == 0)
-        evbuffer_write(input, bufferevent_getfd(bev));
-    if (bufferevent_write_buffer(bev, input) < 0)
+        sent = send(bufferevent_getfd(bev), bytes, length, 0);
+    if (sent < 0)
+        sent = 0;
+    if (bufferevent_write(bev, bytes + sent, length - (size_t)sent) < 0)
         errx(1, "cannot queue an answer");
+    evbuffer_drain(input, length);
     if (evbuffer_get_length(output) > HIGH)
         bufferevent_disable(bev, EV_READ);
 }

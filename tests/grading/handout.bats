@@ -12,8 +12,8 @@ setup() {
   OUT=$BATS_TEST_TMPDIR/out
 }
 
-# The lines that only the solutions of the course have: no starter, and no
-# program of a chapter.
+# The lines that only the solutions of the course have: no starter, no program of a
+# chapter, and no sample.
 lines_of_solutions() {
   local source
   for source in "$ROOT"/chapters/*/labs/*/*.c; do
@@ -26,7 +26,7 @@ lines_of_solutions() {
 # What anyone may see: programs and starters.
 known_lines() {
   {
-    cat "$ROOT"/chapters/*/*.c "$ROOT"/chapters/*/*.md
+    cat "$ROOT"/{chapters,samples}/*/*.c "$ROOT"/tests/bench/*.c "$ROOT"/{chapters,samples}/*/*.md
     for source in "$ROOT"/chapters/*/labs/*/*.c; do unifdef -x2 -USOLUTION "$source" || true; done
   } | sed 's/^[[:space:]]*//' | sort -u
 }

@@ -125,6 +125,10 @@ hand_in_wrong() {
   cmp "$MINE" <(unifdef -x2 -USOLUTION "$LAB/tiny.c")
   run scripts/lab reset 03-tiny
   assert_output "$MINE is the starter already."
+  # The box's user can read it, also where an editor has closed it to others.
+  chmod 600 "$MINE"
+  run scripts/lab run 03-tiny
+  refute_output --partial "does not compile"
 }
 
 @test "make watch-03-tiny runs the lab again when the file is saved" {
@@ -240,6 +244,8 @@ hand_in_wrong() {
 
 @test "time limits grow with PATIENCE" {
   hand_in 's/^    if \(bufferevent_write_buffer.*/    usleep(3000000);\n&/; s/^#include <stdlib.h>/&\n#include <unistd.h>/'
+  # It sleeps in the middle of its work: not to be taken for one at rest.
+  sed -i 's/^lab .*/&\nSTILL_MS=2000/' "$LAB/checks.bash"
   PATIENCE=10 run scripts/lab run 03-tiny
   assert_failure
   PATIENCE=30 run scripts/lab run 03-tiny
