@@ -84,8 +84,8 @@ test-valgrind: all ## run the programs' tests under valgrind (QUICK=1: no sample
 	@UNDER=valgrind scripts/test $(if $(QUICK),--chapters,--programs)
 
 # The samples' tests have 1,000 clients: select(2) is not made for so many.
-test-backends: all ## run the programs' tests on poll, the chapters' on select
-	@EVENT_NOEPOLL=1 scripts/test --programs
+test-backends: all ## run the programs' tests on poll (QUICK=1: no samples) and select
+	@EVENT_NOEPOLL=1 scripts/test $(if $(QUICK),--chapters,--programs)
 	@EVENT_NOEPOLL=1 EVENT_NOPOLL=1 scripts/test --chapters
 
 labs: ## the labs, and what you have reached in them
