@@ -153,7 +153,8 @@ static void read_cb(struct bufferevent *bev, void *arg)
         sent = send(bufferevent_getfd(bev), bytes, length, 0);
     if (sent < 0)
         sent = 0;
-    if (bufferevent_write(bev, bytes + sent, length - (size_t)sent) < 0)
+    if ((size_t)sent < length &&
+        bufferevent_write(bev, bytes + sent, length - (size_t)sent) < 0)
         errx(1, "cannot queue an answer");
     evbuffer_drain(input, length);
     if (evbuffer_get_length(output) > HIGH)
