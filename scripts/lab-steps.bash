@@ -166,9 +166,21 @@ until_true() { # COMMAND...
   done
 }
 
-is_running() { # PID
+# Whether there is such a process, and the letter of its state into STATE: see
+# proc(5), stat.
+state_of() { # PID
   local stat
-  { read -r stat <"/proc/$1/stat"; } 2>/dev/null && [[ ${stat##*) } != [ZX]* ]]
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+  stat=${stat##*) }
+  STATE=${stat:0:1}
+}
+
+is_running() { # PID
+  state_of "$1" && [[ $STATE != [ZX] ]]
+}
+
+is_asleep() { # PID
+  state_of "$1" && [[ $STATE == S ]]
 }
 
 has_ended() { # PID
@@ -249,6 +261,17 @@ end_input() {
 
 signal() { # NAME: send a signal to the program
   { [[ $PID ]] && kill -"$1" "$PID" 2>/dev/null; } || fail "there is no program to send SIG$1 to" "没有可接收 SIG$1 的程序"
+}
+
+# The program stands still; what comes from now on comes while it does. Until:
+# signal CONT. (A signal is sent before it is heeded.)
+hold() {
+  signal STOP
+  until_true is_held || fail "the program cannot be stopped" "程序无法暂停"
+}
+
+is_held() {
+  state_of "$PID" && [[ $STATE == T ]]
 }
 
 await_status() {
@@ -600,6 +623,12 @@ make_text() { # FILE SIZE
   make_bytes /dev/stdout $(($2 * 12 + 4096)) | LC_ALL=C tr -dc 'a-z \n' | head -c "$2" >"$1"
 }
 
+# A file of lines of letters and digits, the same for the same SEED.
+make_lines() { # FILE SIZE
+  make_bytes "$WORK/bytes" "$2"
+  base64 -w 60 "$WORK/bytes" | head -c "$2" >"$1"
+}
+
 make_bytes() { # FILE SIZE
   openssl enc -aes-128-ctr -nosalt -K "$(printf '%032x' "${SEED:-1}")" -iv 00 \
     -in /dev/zero 2>/dev/null | head -c "$2" >"$1"
@@ -636,6 +665,13 @@ are_descriptors_back() {
   (($(descriptors) <= DESCRIPTORS))
 }
 
+# What a variable still points to when the program ends counts as a leak too, but for
+# what is libc's and the sanitizer's own. To be said before the program starts.
+find_all_leaks() {
+  printf 'leak:%s\n' doallocate libstdc++ >"$FOLDER/not-ours"
+  ENVIRONMENT+=("LSAN_OPTIONS=use_globals=0:use_stacks=0:use_registers=0:print_suppressions=0:suppressions=${PROGRAM%/*}/not-ours")
+}
+
 ticks() {
   local stat
   { read -r stat <"/proc/$PID/stat"; } 2>/dev/null || {
@@ -664,8 +700,37 @@ expect_idle() {
 }
 
 wants_processor() {
-  local stat
-  { read -r stat <"/proc/$PID/stat"; } 2>/dev/null && [[ ${stat##*) } == R* ]]
+  state_of "$PID" && [[ $STATE == R ]]
+}
+
+# The program sleeps most times that one looks, while a little may go on. One that
+# spins is never asleep, however little processor time a busy machine gives it.
+expect_asleep() {
+  local i asleep=0
+  for ((i = 0; i < 20; i++)); do
+    nap 0.01
+    state_of "$PID" || fail
+    [[ $STATE != S ]] || asleep=$((asleep + 1))
+  done
+  ((asleep >= 12)) || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
+}
+
+# Soon the program sleeps each time that one looks.
+expect_rest() {
+  until_true stays_asleep_or_ends || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
+  is_running "$RUN" || fail
+}
+
+stays_asleep_or_ends() {
+  has_ended "$RUN" || stays_asleep "$PID"
+}
+
+stays_asleep() { # PID
+  local i
+  for ((i = 0; i < 20; i++)); do
+    is_asleep "$1" || return 1
+    nap 0.01
+  done
 }
 
 # Wait until nothing moves: neither the program nor a client has run for a fifth of

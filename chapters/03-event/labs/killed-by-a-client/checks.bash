@@ -28,7 +28,7 @@ vanished() {
   send B "$TEXT"
   step "while the server is held up by SIGSTOP, A connects, sends, and vanishes" \
     "服务器被 SIGSTOP 暂停期间，A 连接、发送、随即消失"
-  hold_up
+  hold
   vanish
   step "the server goes on, and says that A has closed" "服务器继续运行，并报告 A 已关闭"
   signal CONT
@@ -48,7 +48,7 @@ broken_after_its_end() {
   send B "$TEXT"
   step "while the server is held up by SIGSTOP, A sends, half-closes, and breaks the connection" \
     "服务器被 SIGSTOP 暂停期间，A 发送、半关闭，然后中断连接"
-  hold_up
+  hold
   send A "$TEXT"
   half_close A
   until_true has_half_closed || fail "the check cannot half-close" "检查程序无法半关闭"
@@ -70,14 +70,14 @@ leave_nothing() {
   note_resources
   connect B
   send B "$TEXT"
-  hold_up
+  hold
   vanish
   signal CONT
   expect_line '^client closed$'
   finish B
   step "$COUNT more clients send and vanish, one after the other" "又有 $COUNT 个客户端先后发送并消失"
   for ((i = 0; i < COUNT; i++)); do
-    hold_up
+    hold
     vanish
     signal CONT
     expect_line '^client closed$' $((i + 3))
@@ -97,7 +97,7 @@ ends_well() {
   connect B
   connect C
   send B "$TEXT"
-  hold_up
+  hold
   vanish
   signal CONT
   expect_line '^client closed$'
@@ -132,29 +132,7 @@ vanish() {
   exec {fd}>&-
 }
 
-# Until SIGCONT the server does nothing.
-hold_up() {
-  signal STOP
-  until_true is_stopped || fail "the program cannot be stopped" "无法暂停程序"
-}
-
-is_stopped() {
-  grep -q '^State:.T' "/proc/$PID/status"
-}
-
 # The server's end of a connection has seen the client's: state 08, CLOSE_WAIT.
 has_half_closed() {
   awk -v port="$(printf ':%04X' "$PORT")" '$2 ~ port && $4 == "08" { found = 1 } END { exit !found }' /proc/net/tcp
-}
-
-# A program that spins is never asleep, however little processor time a busy
-# machine gives it.
-expect_asleep() {
-  local i stat asleep=0
-  for ((i = 0; i < 20; i++)); do
-    nap 0.01
-    { read -r stat <"/proc/$PID/stat"; } 2>/dev/null || fail
-    [[ ${stat##*) } != S* ]] || asleep=$((asleep + 1))
-  done
-  ((asleep >= 12)) || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
 }

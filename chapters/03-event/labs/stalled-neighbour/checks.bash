@@ -139,11 +139,6 @@ is_full() { # CLIENT
   ((quiet >= 50))
 }
 
-is_asleep() { # PID
-  local stat
-  { read -r stat <"/proc/$1/stat"; } 2>/dev/null && [[ ${stat##*) } == S* ]]
-}
-
 # More than once: when the kernel moves its buffers about, a server that stands
 # still in a write may come through for a moment.
 expect_talks() { # CLIENT
@@ -169,15 +164,4 @@ expect_all() { # CLIENT
 expect_peak_within() { # KB
   local grew=$(($(awk '/^VmHWM/ { print $2 }' "/proc/$PID/status") - MEMORY))
   ((grew <= $1)) || fail "its memory grew by more than $1 kB" "内存增长超过 $1 kB"
-}
-
-# A program that spins is never asleep, however little processor time a busy
-# machine gives it.
-expect_asleep() {
-  local i asleep=0
-  for ((i = 0; i < 20; i++)); do
-    nap 0.01
-    ! is_asleep "$PID" || asleep=$((asleep + 1))
-  done
-  ((asleep >= 12)) || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
 }

@@ -179,15 +179,3 @@ no_more_firing() { # MS
   after=$(grep -c '^fired' "$WORK/stdout")
   ((after == before)) || fail "it fired again" "又触发了"
 }
-
-# A program that spins is never asleep, however little processor time a busy
-# machine gives it.
-expect_asleep() {
-  local i stat asleep=0
-  for ((i = 0; i < 20; i++)); do
-    nap 0.01
-    { read -r stat <"/proc/$PID/stat"; } 2>/dev/null || fail
-    [[ ${stat##*) } != S* ]] || asleep=$((asleep + 1))
-  done
-  ((asleep >= 12)) || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
-}

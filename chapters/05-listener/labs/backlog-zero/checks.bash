@@ -10,18 +10,6 @@ expect_greeting() { # CLIENT NUMBER
   expect_closed "$1"
 }
 
-# Stop it; what comes from now on comes while it stands still. (A signal is sent
-# before it is heeded.)
-stop_it() {
-  signal STOP
-  until_true is_stopped || fail "the program cannot be stopped" "程序无法暂停"
-}
-
-is_stopped() {
-  local stat
-  read -r stat <"/proc/$PID/stat" 2>/dev/null && [[ ${stat##*) } == T* ]]
-}
-
 check 3 "From an address: new_bind" greets \
   "clients can connect, and are greeted" \
   "客户端能够连接，并收到问候"
@@ -59,7 +47,7 @@ many_at_once() {
   local i
   step "$COUNT clients connect while the program is stopped" "程序被暂停期间，$COUNT 个客户端连接"
   start
-  stop_it
+  hold
   for ((i = 1; i <= COUNT; i++)); do connect "c$i"; done
   step "it goes on, and greets them all" "程序继续运行，向所有客户端问候"
   signal CONT

@@ -30,18 +30,6 @@ has_said() {
   cmp -s "$WORK/lines" "$WORK/said"
 }
 
-# Stop it; what comes from now on comes while it stands still. (A signal is sent
-# before it is heeded.)
-stop_it() {
-  signal STOP
-  until_true is_stopped || fail "the program cannot be stopped" "程序无法暂停"
-}
-
-is_stopped() {
-  local stat
-  read -r stat <"/proc/$PID/stat" 2>/dev/null && [[ ${stat##*) } == T* ]]
-}
-
 check 1 "The callback" serves_below \
   "while places are left, clients are served and nothing is said" \
   "还有空位时，客户端得到服务，程序不输出任何内容"
@@ -128,7 +116,7 @@ takes_no_more() {
   local i all=$((MOST + 3))
   step "$all clients connect while the program is stopped" "程序被暂停期间，$all 个客户端连接"
   start 0 "$MOST"
-  stop_it
+  hold
   for ((i = 1; i <= all; i++)); do
     connect "c$i"
     send "c$i" "$FIRST $i\n"

@@ -52,7 +52,7 @@ watch_it_wait() {
   WROTE=$(($(wc -l <"$WORK/stderr") - before))
 }
 
-expect_rest() {
+expect_resting() {
   watch_it_wait
   ((WROTE <= 40)) || {
     detail expected "at most ten lines a second on standard error" "标准错误每秒最多十行"
@@ -60,18 +60,6 @@ expect_rest() {
     fail
   }
   ((BUSY <= 12)) || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
-}
-
-# Stop it; what comes from now on comes while it stands still. (A signal is sent
-# before it is heeded.)
-stop_it() {
-  signal STOP
-  until_true is_stopped || fail "the program cannot be stopped" "程序无法暂停"
-}
-
-is_stopped() {
-  local stat
-  read -r stat <"/proc/$PID/stat" 2>/dev/null && [[ ${stat##*) } == T* ]]
 }
 
 check 1 "The callback" echoes \
@@ -96,7 +84,7 @@ rests() {
   start
   fill
   step "while they stay, the server is at rest" "他们都不离开时，服务器处于空闲"
-  expect_rest
+  expect_resting
 }
 
 check 1 "When accept fails" rests_again \
@@ -115,7 +103,7 @@ rests_again() {
   expect A "$FIRST\n"
   step "as many come again: the server is at rest" "又来了同样多的客户端：服务器处于空闲"
   fill
-  expect_rest
+  expect_resting
 }
 
 check 1 "When accept fails" serves_on \
@@ -196,7 +184,7 @@ forgets_nobody() {
   expect A "$FIRST\n"
   fill 1
   step "at the same moment A leaves, and B and C come" "A 离开的同时，B 和 C 到来"
-  stop_it
+  hold
   close A
   connect B
   send B "$FIRST\n"

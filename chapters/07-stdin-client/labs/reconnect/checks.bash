@@ -14,12 +14,6 @@ choose_port() {
   done
 }
 
-# Lines of letters and digits, the same for the same SEED.
-make_lines() { # FILE SIZE
-  make_bytes "$WORK/bytes" "$2"
-  base64 -w 60 "$WORK/bytes" | head -c "$2" >"$1"
-}
-
 # Start the client while nobody listens, and let the first try fail.
 launch_too_early() { # TRIES
   choose_port
@@ -59,24 +53,6 @@ since_connected() {
 
 has_paused_since() { # TIMES
   (($(since_connected | grep -c '^trying') >= $1)) || has_ended "$RUN"
-}
-
-# Whether the program is asleep, each of 20 times that one looks.
-is_asleep() {
-  local i stat
-  for ((i = 0; i < 20; i++)); do
-    { read -r stat <"/proc/$PID/stat"; } 2>/dev/null && [[ ${stat##*) } == S* ]] || return 1
-    nap 0.01
-  done
-}
-
-is_asleep_or_ended() {
-  has_ended "$RUN" || is_asleep
-}
-
-expect_rest() {
-  until_true is_asleep_or_ended || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
-  is_running "$RUN" || fail
 }
 
 expect_end() { # CLIENT
@@ -239,7 +215,7 @@ starts_anew() {
 
 # Whether what types is through, or waits for the program to read.
 writer_waits() {
-  has_ended "$WRITER" || PID=$WRITER is_asleep
+  has_ended "$WRITER" || stays_asleep "$WRITER"
 }
 
 check 2 "End of input: half-close" all_arrives \

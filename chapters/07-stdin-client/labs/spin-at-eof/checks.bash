@@ -11,35 +11,10 @@ call() {
   accepted S
 }
 
-# Whether the program is asleep, each of 20 times that one looks. (Processor time
-# would say less: on a busy machine a program that spins gets little of it.)
-is_asleep() {
-  local i stat
-  for ((i = 0; i < 20; i++)); do
-    { read -r stat <"/proc/$PID/stat"; } 2>/dev/null && [[ ${stat##*) } == S* ]] || return 1
-    nap 0.01
-  done
-}
-
-is_asleep_or_ended() {
-  has_ended "$RUN" || is_asleep
-}
-
-expect_rest() {
-  until_true is_asleep_or_ended || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
-  is_running "$RUN" || fail
-}
-
 # The server sees the end of what the client has to say.
 expect_end() {
   until_true is_closed S || fail "the server does not learn that the input has ended" "服务器不知道输入已经结束"
   expect_nothing_left S
-}
-
-# Lines of letters and digits, the same for the same SEED.
-make_lines() { # FILE SIZE
-  make_bytes "$WORK/bytes" "$2"
-  base64 -w 60 "$WORK/bytes" | head -c "$2" >"$1"
 }
 
 # All that was printed so far is the file.

@@ -6,13 +6,6 @@ STILL_MS=$LIMIT_MS # it has timers
 : "${ANN:=ann}" "${BOB:=bob}" "${CID:=cid}" "${SECRET:=hello everybody}"
 : "${LONGEST:=abcdefghijklmnop}" "${PEOPLE:=50}" "${SEED:=1}" "${FLOOD_MB:=10}"
 
-# What a variable still points to when the program ends counts as a leak too,
-# but for what is libc's and the sanitizer's own.
-find_all_leaks() {
-  printf 'leak:%s\n' doallocate libstdc++ >"$FOLDER/not-ours"
-  ENVIRONMENT+=("LSAN_OPTIONS=use_globals=0:use_stacks=0:use_registers=0:print_suppressions=0:suppressions=${PROGRAM%/*}/not-ours")
-}
-
 # A client comes in; the others are those who are there, the newest first.
 enter() { # CLIENT NAME [OTHERS]
   connect "$1"

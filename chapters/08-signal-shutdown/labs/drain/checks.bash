@@ -6,13 +6,6 @@ STILL_MS=$LIMIT_MS # it has timers
 : "${BYTES:=6000000}" "${WAIT:=800}" "${COUNT:=3}" "${SHORT:=300}"
 LONG=60000 # milliseconds: no check may have to wait so long
 
-# What a variable still points to when the program ends counts as a leak too,
-# but for what is libc's and the sanitizer's own.
-find_all_leaks() {
-  printf 'leak:%s\n' doallocate libstdc++ >"$FOLDER/not-ours"
-  ENVIRONMENT+=("LSAN_OPTIONS=use_globals=0:use_stacks=0:use_registers=0:print_suppressions=0:suppressions=${PROGRAM%/*}/not-ours")
-}
-
 # A few attempts only: who is not refused fills the backlog, and the next waits.
 expect_refused() {
   local i

@@ -20,13 +20,6 @@ without_sanitizer() {
   ENVIRONMENT+=(MALLOC_MMAP_THRESHOLD_=0)
 }
 
-# What a variable still points to when the program ends counts as a leak too,
-# but for what is libc's and the sanitizer's own.
-find_all_leaks() {
-  printf 'leak:%s\n' doallocate libstdc++ >"$FOLDER/not-ours"
-  ENVIRONMENT+=("LSAN_OPTIONS=use_globals=0:use_stacks=0:use_registers=0:print_suppressions=0:suppressions=${PROGRAM%/*}/not-ours")
-}
-
 check 1 "How it works" echoes \
   "clients get their lines back" \
   "客户端能收回自己发出的行"
