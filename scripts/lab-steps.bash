@@ -757,13 +757,15 @@ is_something_running() {
 # Whether each of them runs or sleeps, and how often it fell asleep, into ACTIVITY:
 # see proc(5), status.
 note_activity() {
-  local pid line
+  local pid line lines
   ACTIVITY=
   for pid in "$PID" "${CLIENT[@]}"; do
     [[ -r /proc/${pid:-none}/status ]] || continue
-    while read -r line; do
+    # At once: the file is made anew for each seek of `read`.
+    mapfile -t lines <"/proc/$pid/status"
+    for line in "${lines[@]}"; do
       [[ $line != @(State|*_switches):* ]] || ACTIVITY+="$line "
-    done <"/proc/$pid/status"
+    done
   done 2>/dev/null
 }
 

@@ -162,11 +162,13 @@ break_connection() { # CLIENT
 
 # Whether bytes of the connection wait in the kernel: proc_net_tcp(5).
 has_unread() {
-  local near queues port
+  local line lines near queues port
   port=$(printf '%04X' "$PORT")
-  while read -r _ near _ _ queues _; do
+  mapfile -t lines </proc/net/tcp # at once: it is made anew for each seek of `read`
+  for line in "${lines[@]}"; do
+    read -r _ near _ _ queues _ <<<"$line"
     [[ $near != *:"$port" ]] || ((16#${queues#*:} == 0)) || return 0
-  done </proc/net/tcp
+  done
   return 1
 }
 

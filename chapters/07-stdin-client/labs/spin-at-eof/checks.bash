@@ -38,11 +38,13 @@ call_narrow() {
 
 # Bytes of the connection that are in the kernel, on either side: proc_net_tcp(5).
 held() {
-  local near far queues port sum=0
+  local line lines near far queues port sum=0
   port=$(printf '%04X' "$PORT")
-  while read -r _ near far _ queues _; do
+  mapfile -t lines </proc/net/tcp # at once: it is made anew for each seek of `read`
+  for line in "${lines[@]}"; do
+    read -r _ near far _ queues _ <<<"$line"
     [[ $near != *:"$port" && $far != *:"$port" ]] || sum=$((sum + 16#${queues%:*} + 16#${queues#*:}))
-  done </proc/net/tcp
+  done
   echo "$sum"
 }
 
