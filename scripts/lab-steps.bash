@@ -328,22 +328,22 @@ has_line() { # REGEX [COUNT]
 expect_line() { # REGEX [COUNT]
   until_true has_line_or_end "$@"
   has_line "$@" || {
-    detail expected "a line like: $1${2:+ ($2 times)}" "形如这样的行：$1${2:+（$2 次）}"
+    expected_line "$1" "${2:+ ($2 times)}" "${2:+（$2 次）}"
     detail came "$(tail -n 3 "$WORK/stdout" | mask_port | escape | head -c 200)"
     fail
   }
 }
 
-has_line_or_end() { # REGEX [COUNT]
-  has_line "$@" || has_ended "$RUN"
+# What a student reads of an expression: `^served [0-9]+ clients$` is "served N clients".
+expected_line() { # REGEX [AFTER-IT AFTER-IT-IN-CHINESE]
+  local text=${1#^}
+  text=${text%\$}
+  text=${text//'[0-9]+'/N}
+  detail expected "a line like: $text${2-}" "形如这样的行：$text${3-}"
 }
 
-expect_no_line() { # REGEX
-  ! has_line "$1" || {
-    detail expected "no line like: $1" "没有形如这样的行：$1"
-    detail came "$(grep -E -m 1 -- "$1" "$WORK/stdout" | mask_port | escape)"
-    fail
-  }
+has_line_or_end() { # REGEX [COUNT]
+  has_line "$@" || has_ended "$RUN"
 }
 
 # Standard output, whole.
@@ -520,7 +520,7 @@ expect_answer() { # CLIENT REGEX
   LINE=$(tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -n 1 | tr -d '\0')
   { [[ $LINE =~ ^$2$ ]] && has_whole_line "$1"; } || {
     tell_sent "$1"
-    detail expected "a line like: $2" "形如这样的行：$2"
+    expected_line "$2"
     detail came "$(tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -n 1 | head -c 200 | escape)"
     fail
   }

@@ -120,6 +120,15 @@ hand_in_wrong() {
   assert_line --index 0 'There is no further hint; this is the last.'
 }
 
+@test "a long hint is folded at its spaces, and no line ends in one" {
+  sed -i "0,/^where to look/s//& $(printf 'word %.0s' {1..40})/" "$LAB/HINTS.md"
+  run scripts/lab hint 03-tiny
+  assert_success
+  assert_line --index 1 --regexp '^where to look( word)+$'
+  assert_line --index 2 --regexp '^(word )+word$'
+  refute_line --regexp '.{79}'
+}
+
 @test "make reset-03-tiny keeps the student's file before it puts the starter back" {
   hand_in
   cp "$MINE" "$BATS_TEST_TMPDIR/before"
@@ -167,6 +176,8 @@ hand_in_wrong() {
   scripts/lab run 03-tiny
   run scripts/lab hint 03
   assert_line --index 0 '03-other: hint 1 of 3'
+  run scripts/lab hint 3-tiny
+  assert_line --index 0 '03-tiny: hint 1 of 3'
 }
 
 @test "a program that does not compile is told with the compiler's words" {
