@@ -257,6 +257,17 @@ hand_in_wrong() {
   assert_success
 }
 
+@test "for root, each run is another user's, who is not root" {
+  ((EUID == 0)) || skip "for root alone"
+  sed -i "s|^  expect_nothing A|&\n  stat -c %u /proc/\$PID >>$BATS_TEST_TMPDIR/users|" "$LAB/checks.bash"
+  hand_in
+  scripts/lab run 03-tiny
+  scripts/lab run 03-tiny
+  run sort -u "$BATS_TEST_TMPDIR/users"
+  assert_equal "${#lines[@]}" 2
+  refute_line 0
+}
+
 @test "time limits grow with PATIENCE" {
   hand_in 's/^    if \(bufferevent_write_buffer.*/    usleep(700000);\n&/; s/^#include <stdlib.h>/&\n#include <unistd.h>/'
   # It sleeps in the middle of its work: not to be taken for one at rest.
