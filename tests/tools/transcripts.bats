@@ -60,7 +60,7 @@ SERVER='trap "echo caught; exit 0" INT; echo ready; while :; do sleep 0.02; done
 
 @test "transcripts runs the commands of a page in one shell, in the root, without input" {
   page '>>>console' '$ x=5' '>>>' '# B' '>>>console' '$ echo $x $LANG' \
-    '5 C.UTF-8' '$ pwd' "$ROOT" '$ cat' '$ cd "$TMPDIR"' '$ ls' '$ touch a' \
+    '5 C.UTF-8' '$ realpath scripts' "$ROOT/scripts" '$ cat' '$ cd "$TMPDIR"' '$ ls' '$ touch a' \
     '$ echo *' 'a' '>>>'
   right '8 commands'
 }
@@ -205,6 +205,18 @@ SERVER='trap "echo caught; exit 0" INT; echo ready; while :; do sleep 0.02; done
 README.md: 2 commands'
   assert_success
   assert_equal "$(sort -u nets | wc -l)" 3
+}
+
+@test "transcripts gives each page files of its own" {
+  page '>>>console' '$ touch trace && ls trace' 'trace' \
+    "\$ echo >>$PWD/pages; until [ \$(wc -l <$PWD/pages) = 2 ]; do sleep 0.02; done" \
+    '$ rm trace' '>>>'
+  cp README.md B.md
+  run transcripts -j 2 B.md
+  assert_output 'B.md: 3 commands
+README.md: 3 commands'
+  assert_success
+  [[ ! -e $ROOT/trace ]]
 }
 
 @test "transcripts runs pages one after the other where there is no box, and leaves nothing" {
