@@ -47,11 +47,3 @@ tests_named_in() { # PAGE
     done < <(tests_named_in "$page")
   done
 }
-
-@test "the README says how many tests make test runs" {
-  count=$(bats --count "$ROOT"/tests/*.bats "$ROOT"/tests/samples/*.bats)
-  for page in "$ROOT"/README*.md; do
-    run grep -A 1 '^\$ make test | tail' "$page"
-    assert_line --index 1 "$count passed, 0 failed, 0 skipped"
-  done
-}
