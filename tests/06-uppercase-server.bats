@@ -257,26 +257,8 @@ refuses() {
   ((took < 20 * 40)) || fail "20 answers took $took ms"
 }
 
-@test "uppercase-server keeps single bytes for a client that never reads in little memory" {
-  # The kernel is to keep next to nothing, so that the server has to.
-  build_own uppercase-server \
-    's/^(    int on = 1;)$/\1\n    int few = 4096;\n\n    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, \&few, sizeof(few));/' -O2
-  start uppercase-server
-  before=$(memory_of "$PID")
-  # shellcheck disable=SC2016 # perl's own $
-  perl -MSocket=:all -e '
-    $| = 1;
-    socket(my $s, PF_INET, SOCK_STREAM, 0) or die;
-    setsockopt($s, SOL_SOCKET, SO_RCVBUF, 8192) or die;
-    setsockopt($s, IPPROTO_TCP, TCP_NODELAY, 1) or die;
-    connect($s, sockaddr_in(shift, INADDR_LOOPBACK)) or die;
-    syswrite($s, "x" x 100000);
-    for (1 .. 10000) { syswrite($s, "x"); select(undef, undef, undef, 1e-4); }
-    print "sent\n"; sleep 100' "$PORT" >"$BATS_TEST_TMPDIR/sender" 3>&- &
-  OTHERS+=($!)
-  wait_for grep -q sent "$BATS_TEST_TMPDIR/sender"
-  settle "$PID"
-  assert_grew_at_most 4096 "$before" "$PID"
+@test "uppercase-server keeps single bytes for a client that never reads in little memory (U18)" {
+  keeps_single_bytes_small uppercase-server
 }
 
 @test "uppercase-server answers a message that comes one byte at a time" {

@@ -155,3 +155,7 @@ ask_statistics() { # REGEX
   assert_grew_at_most 2048 "$before" "$PID"
   is_running $! || fail "all 200 MiB were taken"
 }
+
+@test "signal-shutdown keeps single bytes for a client that never reads in little memory (U19)" {
+  keeps_single_bytes_small signal-shutdown
+}

@@ -148,14 +148,18 @@ static void read_cb(struct bufferevent *bev, void *arg)
 {
     struct conn *conn = arg;
     struct evbuffer *input = bufferevent_get_input(bev);
+    size_t length = evbuffer_get_length(input);
+    unsigned char *bytes = evbuffer_pullup(input, -1);
 
     if (conn->finished) { /* it came after our goodbye: read and forgotten */
-        evbuffer_drain(input, evbuffer_get_length(input));
+        evbuffer_drain(input, length);
         return;
     }
-    conn->server->bytes += evbuffer_get_length(input);
-    if (bufferevent_write_buffer(bev, input) < 0)
+    conn->server->bytes += length;
+    /* Copied: bufferevent_write_buffer would keep 4096 bytes for one. */
+    if (!bytes || bufferevent_write(bev, bytes, length) < 0)
         errx(1, "cannot queue an answer");
+    evbuffer_drain(input, length);
     if (evbuffer_get_length(bufferevent_get_output(bev)) > HIGH)
         bufferevent_disable(bev, EV_READ);
 }

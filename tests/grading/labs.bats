@@ -103,7 +103,7 @@ hand_in_wrong() {
           期望  hello\n
           收到  help!\n
                    ^ 第 4 字节，共 6 字节
-      参考：chapters/03-event/README.zh.md, 「工作原理」'
+      参考：chapters/03-event/README.zh.md，“工作原理”'
   run chinese scripts/lab list
   assert_line --partial '标题'
 }

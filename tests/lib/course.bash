@@ -245,6 +245,31 @@ start_late_reader() { # FILE
   settle "$PID"
 }
 
+# A client sends 10,000 single bytes and reads nothing: each is a read of the server,
+# and may cost it a piece of memory of its own.
+keeps_single_bytes_small() { # SERVER
+  local before
+  # The kernel is to keep next to nothing, so that the server has to.
+  build_own "$1" \
+    's/^(    int on = 1;)$/\1\n    int few = 4096;\n\n    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, \&few, sizeof(few));/' -O2
+  start "$1"
+  before=$(memory_of "$PID")
+  # shellcheck disable=SC2016 # perl's own $
+  perl -MSocket=:all -e '
+    $| = 1;
+    socket(my $s, PF_INET, SOCK_STREAM, 0) or die;
+    setsockopt($s, SOL_SOCKET, SO_RCVBUF, 8192) or die;
+    setsockopt($s, IPPROTO_TCP, TCP_NODELAY, 1) or die;
+    connect($s, sockaddr_in(shift, INADDR_LOOPBACK)) or die;
+    syswrite($s, "x" x 100000);
+    for (1 .. 10000) { syswrite($s, "x"); select(undef, undef, undef, 1e-4); }
+    print "sent\n"; sleep 100' "$PORT" >"$BATS_TEST_TMPDIR/sender" 3>&- &
+  OTHERS+=($!)
+  wait_for grep -q sent "$BATS_TEST_TMPDIR/sender"
+  settle "$PID"
+  assert_grew_at_most 4096 "$before" "$PID"
+}
+
 # Whether the kernel holds bytes that the server on PORT has sent and the peer
 # has not taken: see proc(5), /proc/net/tcp.
 has_unsent() {

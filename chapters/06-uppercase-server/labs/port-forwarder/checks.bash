@@ -36,7 +36,7 @@ expect_whole() { # PEER FILE
 
 # The program has said that it will send no more.
 expect_end() { # PEER
-  until_true is_closed "$1" || fail "the end was not passed on" "没有把结束传过去"
+  until_true is_closed "$1" || fail "the end was not passed on" "没有把连接的结束传过去"
   expect_nothing_left "$1"
 }
 
@@ -62,7 +62,7 @@ passes_bytes() {
   step "U sends a line, A gets it" "U 发出一行，A 收到"
   send U "$ANSWER\n"
   expect A "$ANSWER\n"
-  step "100000 bytes of all values reach U, and as many others A" "10 万个任意值的字节到达 U，另外 10 万个到达 A"
+  step "100000 bytes of all values reach U, and as many others A" "10 万个涵盖所有取值的字节到达 U，另外 10 万个到达 A"
   make_bytes "$WORK/one" 100000
   SEED=2 make_bytes "$WORK/two" 100000
   send_file A "$WORK/one"
@@ -165,7 +165,7 @@ sends_before_the_end() {
 
 check 1 "A connection" ends_both \
   "when one side is lost, the other is ended, and both descriptors are closed" \
-  "一侧断开时另一侧也被结束，两个描述符都关闭"
+  "一侧断开时，另一侧也随之结束，两个描述符都关闭"
 ends_both() {
   step "A and B talk with U and V" "A、B 分别与 U、V 通信"
   start_forwarder U

@@ -140,9 +140,14 @@ static void pass_end(struct pair *pair, struct side *from, struct side *to)
 static void read_cb(struct bufferevent *bev, void *arg)
 {
     struct side *to = other_side(arg, bev);
+    struct evbuffer *input = bufferevent_get_input(bev);
+    size_t length = evbuffer_get_length(input);
+    unsigned char *bytes = evbuffer_pullup(input, -1);
 
-    if (bufferevent_write_buffer(to->bev, bufferevent_get_input(bev)) < 0)
+    /* Copied: bufferevent_write_buffer would keep 4096 bytes for one. */
+    if (!bytes || bufferevent_write(to->bev, bytes, length) < 0)
         errx(1, "cannot queue bytes");
+    evbuffer_drain(input, length);
     if (output_length(to) > HIGH)
         bufferevent_disable(bev, EV_READ);
 }

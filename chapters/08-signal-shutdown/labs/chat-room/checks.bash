@@ -118,7 +118,7 @@ check 2 "How it works" names \
   "2：不合格的和已被占用的名字会被拒绝"
 names() {
   local bad
-  step "names that are empty, too long, or not of letters and digits: \"bad name\", and asked again" "空的、太长的、含有字母和数字以外字符的名字：回答 bad name，并再次询问"
+  step "names that are empty, too long, or not of letters and digits: \"bad name\", and asked again" "空的、太长的、含有字母和数字以外字符的名字：应答 bad name，并再次询问"
   start
   connect A
   expect A 'name?\n'
@@ -129,7 +129,7 @@ names() {
   step "the longest name, of 16 letters, is good" "16 个字母是最长的合格名字"
   send A "$LONGEST\n"
   expect A "* here: $LONGEST\n"
-  step "B wants the same one: \"name taken\", and asked again" "B 想用同一个名字：回答 name taken，并再次询问"
+  step "B wants the same one: \"name taken\", and asked again" "B 想用同一个名字：应答 name taken，并再次询问"
   connect B
   expect B 'name?\n'
   send B "$LONGEST\n"
@@ -162,7 +162,7 @@ comings_and_goings() {
   expect A "* $CID is here\n"
   reset C
   expect A "* $CID has left\n"
-  step "a name is free again when its owner has left" "主人离开后，名字可以再用"
+  step "a name is free again when its owner has left" "使用者离开后，名字可以再用"
   enter D "$BOB" "$ANN"
   expect A "* $BOB is here\n"
   close D
@@ -226,7 +226,7 @@ commands() {
   step "/me tells the others what one does" "/me 告诉其他人自己在做什么"
   send A "/me $SECRET\n"
   expect B "* $ANN $SECRET\n"
-  step "what is none of the three is an \"unknown command\"" "三者以外的都回答 unknown command"
+  step "what is none of the three is an \"unknown command\"" "三者以外的都应答 unknown command"
   for word in /dance /whoever '/who me' /me '/me ' /quitter /; do
     send A "$word\n"
     expect A 'unknown command\n'
@@ -259,11 +259,11 @@ long_lines() {
   expect B "<$ANN> $full\n"
   send A "$full\r\n"
   expect B "<$ANN> $full\n"
-  step "one of 501 bytes is not: \"line too long\"; the next line is heard" "501 字节的听不到：回答 line too long；下一行能听到"
+  step "one of 501 bytes is not: \"line too long\"; the next line is heard" "501 字节的听不到：应答 line too long；下一行能听到"
   send A "${full}b\n$SECRET\n"
   expect A 'line too long\n'
   expect B "<$ANN> $SECRET\n"
-  step "of $FLOOD_MB MB without a newline nothing is kept, and nothing is said yet" "$FLOOD_MB MB 没有换行符的内容一点也不保留，暂时也不回答"
+  step "of $FLOOD_MB MB without a newline nothing is kept, and nothing is said yet" "$FLOOD_MB MB 没有换行符的内容一点也不保留，暂时也不应答"
   head -c "${FLOOD_MB}M" /dev/zero | tr '\0' z >"$WORK/flood"
   note_resources
   send_file A "$WORK/flood"
@@ -276,7 +276,7 @@ long_lines() {
   expect A 'line too long\n'
   expect B "<$ANN> $SECRET\n"
   expect_nothing_left A
-  step "in place of a name too, and the question is asked again" "代替名字的超长行也一样，并再次询问"
+  step "in place of a name too, and the question is asked again" "报名字时发来超长的行也一样，并再次询问"
   connect C
   send C "$full$full\n"
   expect C 'name?\nline too long\nname?\n'
@@ -440,7 +440,7 @@ full_house() {
   start
   note_resources
   for ((i = 1; i <= PEOPLE; i++)); do
-    { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || fail "no connection can be made to port PORT" "无法连接到端口"
+    { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || no_connection
     fds[i]=$fd list=" guest$i$list"
     hear "$fd" 'name?'
     printf 'guest%d\n' "$i" >&"$fd"

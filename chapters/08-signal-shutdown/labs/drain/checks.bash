@@ -186,7 +186,7 @@ keeps_the_limit() {
   signal TERM
   expect B 'bye\n'
   expect_closed B
-  step "at the limit, not before, it ends: \"cut off 2\"" "到时限为止一直等待，随后输出 cut off 2 并结束"
+  step "at the limit, not before, it ends: \"cut off 2\"" "到了时限（不提前）就输出 cut off 2 并结束"
   expect_end 2
   now_ms
   ((MS - began >= SHORT * 9 / 10)) || fail "it ended before the limit" "还没到时限就结束了"

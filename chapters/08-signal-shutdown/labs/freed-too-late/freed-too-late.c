@@ -96,8 +96,14 @@ static void conn_free(struct conn *conn)
 
 static void read_cb(struct bufferevent *bev, void *arg)
 {
-    if (bufferevent_write_buffer(bev, bufferevent_get_input(bev)) < 0)
+    struct evbuffer *input = bufferevent_get_input(bev);
+    size_t length = evbuffer_get_length(input);
+    unsigned char *bytes = evbuffer_pullup(input, -1);
+
+    /* Copied: bufferevent_write_buffer would keep 4096 bytes for one. */
+    if (!bytes || bufferevent_write(bev, bytes, length) < 0)
         errx(1, "cannot queue an answer");
+    evbuffer_drain(input, length);
     if (evbuffer_get_length(bufferevent_get_output(bev)) > HIGH)
         bufferevent_disable(bev, EV_READ);
 }
