@@ -236,7 +236,7 @@ start() { # [ARG...]; without: 0, any port
   (($# > 0)) || set -- 0
   launch "$@"
   until_true has_line_or_end "$READY"
-  has_line "$READY" || fail "no line \"listening on ADDRESS port PORT\" came" "没有出现“listening on ADDRESS port PORT”这一行"
+  has_line "$READY" || fail "no line \"listening on ADDRESS port PORT\" came" "没有输出“listening on ADDRESS port PORT”这一行"
   PORT=$(sed -nE 's/^listening on .* port ([0-9]+)$/\1/p' "$WORK/stdout" | head -n 1)
 }
 
@@ -368,7 +368,11 @@ expect_error() { # REGEX: a line on standard error
 connect() { # CLIENT [SOCAT-OPTION...]
   peer "$1" "TCP:127.0.0.1:$PORT${2:+,$2}"
   until_true log_says "$1" 'successfully connected| E ' || true
-  log_says "$1" 'successfully connected' || fail "no connection can be made to port PORT" "无法连接到端口"
+  log_says "$1" 'successfully connected' || no_connection
+}
+
+no_connection() {
+  fail "no connection can be made to port PORT" "无法连接到端口 PORT"
 }
 
 # Be the server: wait on a port for one connection of the program. Sets PORT;
@@ -586,7 +590,7 @@ expect_open() { # CLIENT
 crowd() { # COUNT
   local i fd
   for ((i = 0; i < $1; i++)); do
-    { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || fail "no connection can be made to port PORT" "无法连接到端口"
+    { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || no_connection
   done
 }
 
@@ -594,7 +598,7 @@ crowd() { # COUNT
 # read_late. (A client that is paused would not send either.)
 send_unread() { # CLIENT FILE
   local fd
-  { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || fail "no connection can be made to port PORT" "无法连接到端口"
+  { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || no_connection
   : >"$WORK/$1.out"
   : >"$WORK/$1.log"
   TO[$1]=$fd AT[$1]=0
@@ -696,6 +700,7 @@ expect_idle() {
     ! wants_processor || wants=$((wants + 1))
   done
   after=$(ticks)
+  ! has_ended "$RUN" || fail
   ((after - before <= 8 && wants < 6)) || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
 }
 
@@ -743,7 +748,7 @@ settle() {
   until [[ $ACTIVITY == "$before" ]] && ! is_something_running; do
     is_running "$PID" || fail
     now_ms
-    { ((MS < end)) && [[ ! -s $WORK/stopped ]]; } || fail "the program does not come to rest" "程序静不下来"
+    { ((MS < end)) && [[ ! -s $WORK/stopped ]]; } || fail "the program does not come to rest" "程序一直没有进入空闲"
     nap 0.2
     before=$ACTIVITY
     note_activity

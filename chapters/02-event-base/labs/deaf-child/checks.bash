@@ -139,9 +139,9 @@ signals_are_apart() {
   until_true has_come B $((AT[B] + 3))
   if is_closed B; then
     until_true has_ended "$RUN" || true
-    fail "the server heard the signal that the child got" "子进程收到的信号，服务器也听到了"
+    fail "the server heard the signal that the child got" "子进程收到的信号，服务器也收到了"
   fi
   expect B "$(answer_to "$TEXT")"
-  step "SIGTERM ends the server with status 0; nothing leaks" "SIGTERM 使服务器以状态 0 退出，没有泄漏"
+  step "SIGTERM ends the server with status 0; nothing leaks" "SIGTERM 使服务器以退出码 0 结束，没有泄漏"
   stop_cleanly
 }

@@ -81,7 +81,7 @@ waits_at_rest() {
   step "the program goes on: it waits, and uses no processor time" "程序没有结束：它在等待，不占用处理器时间"
   expect_no_end
   expect_idle
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以状态 0 退出，没有泄漏"
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
   stop_cleanly
   expect_output "$FIRST\ndone, 1 rang\n"
 }

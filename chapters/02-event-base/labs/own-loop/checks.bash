@@ -9,7 +9,7 @@ ENDLESS=999999999 # takes hours
 # A brings a job that does not end while the check runs. It writes straight into
 # its socket, so that the job is there before anything that is sent later.
 start_endless() {
-  { exec {A}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || fail "no connection can be made to port PORT" "无法连接到端口"
+  { exec {A}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || no_connection
   printf '%s\n' "$ENDLESS" >&"$A"
   TICKS=$(ticks)
   until_true uses_time || fail "the program does nothing for the job" "程序没有为这个任务做任何事"
@@ -30,7 +30,7 @@ counts_primes() {
   send A "$LIMIT\n"
   expect A "$LIMIT: $PRIMES\n"
   step "A sends the smallest numbers, each when the one before is answered" \
-    "A 依次发送最小的几个数，每次等上一个得到回答"
+    "A 依次发送最小的几个数，每次等上一个得到应答"
   send A '0\n'
   expect A '0: 0\n'
   send A '1\n'
@@ -110,7 +110,7 @@ works_under_a_flood() {
   step "three clients send newlines without end" "三个客户端不停地发送换行符"
   start
   for i in 1 2 3; do
-    { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || fail "no connection can be made to port PORT" "无法连接到端口"
+    { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || no_connection
     yes '' >&"$fd" &
   done
   step "A sends $LONG and gets its result" "A 发送 $LONG 并得到结果"
@@ -127,6 +127,6 @@ ends_well() {
   start
   connect B
   start_endless
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以状态 0 退出，没有泄漏"
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
   stop_cleanly
 }

@@ -102,7 +102,7 @@ ends_well() {
   signal CONT
   expect_line '^client closed$'
   finish B
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以状态 0 退出，没有泄漏"
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
   stop_cleanly
 }
 
@@ -127,7 +127,7 @@ expect_counts() { # CLIENT FILE
 # Connect, send, and be gone before the server, which is held up, can answer.
 vanish() {
   local fd
-  { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || fail "no connection can be made to port PORT" "无法连接到端口"
+  { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || no_connection
   printf '%b' "$TEXT" >&"$fd"
   exec {fd}>&-
 }

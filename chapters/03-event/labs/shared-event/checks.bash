@@ -17,7 +17,7 @@ echoes() {
 
 check 3 "What goes wrong" neighbour_goes_on \
   "the second client is heard when the first has left" \
-  "第一个客户端离开后，仍能听到第二个"
+  "第一个客户端离开后，第二个仍能得到应答"
 neighbour_goes_on() {
   step "A and B connect, and each gets its line back" "A、B 先后连接，各自收回自己的一行"
   start
@@ -37,7 +37,7 @@ neighbour_goes_on() {
 
 check 3 "What goes wrong" newcomer_is_heard \
   "a client that gets the descriptor of one who left is heard" \
-  "复用了离开者描述符的新客户端也能被听到"
+  "复用了离开者描述符的新客户端也能得到应答"
 newcomer_is_heard() {
   step "A and B connect, B leaves" "A、B 先后连接，B 离开"
   start
@@ -53,7 +53,7 @@ newcomer_is_heard() {
   connect C
   send C "$SECOND\n"
   expect C "$SECOND\n"
-  step "A is still heard" "A 仍能被听到"
+  step "A is still heard" "A 仍能得到应答"
   send A "$FIRST\n"
   expect A "$FIRST\n"
 }
@@ -94,6 +94,6 @@ ends_well() {
   expect C "$SECOND\n"
   close B
   expect_line '^client closed$'
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以状态 0 退出，没有泄漏"
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
   stop_cleanly
 }

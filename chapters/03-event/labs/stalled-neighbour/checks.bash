@@ -107,7 +107,7 @@ ends_well() {
   send B "$MESSAGE\n"
   expect B "$MESSAGE\n"
   fill A "$UNREAD_MB"
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以状态 0 退出，没有泄漏"
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
   stop_cleanly
 }
 

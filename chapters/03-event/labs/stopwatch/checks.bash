@@ -76,7 +76,7 @@ check 1 "The states" fires_by_hand \
   "activate makes the timer fire, whatever it waits for" \
   "activate 让定时器触发，无论它在等什么"
 fires_by_hand() {
-  step "a timer that waits for nothing fires" "没有在等的定时器触发"
+  step "a timer that waits for nothing fires" "没有在等待任何事件的定时器也会触发"
   launch
   type 'activate\n'
   expect_line '^fired: non-pending$'

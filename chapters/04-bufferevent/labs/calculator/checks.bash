@@ -92,7 +92,7 @@ skips_a_long_line() {
   step "a line of 81 bytes is too long; the next one is heard" "81 字节的行过长；下一行仍有应答"
   ask A "$line " "error: line too long"
   ask A "$X - 1" $((X - 1))
-  step "16 MB come without the end of a line, and memory stays as it is" "到来 16 MB 却没有换行，内存不增长"
+  step "16 MB come without the end of a line, and memory stays as it is" "收到 16 MB 仍没有换行，内存不增长"
   note_resources
   head -c 16777216 /dev/zero | tr '\0' 7 >"$WORK/long"
   send_file A "$WORK/long"
@@ -135,7 +135,7 @@ waits_for_the_slow() {
   step "B is answered meanwhile" "这期间 B 能得到应答"
   connect B
   ask B "$X + $Y" $((X + Y))
-  step "memory stays bounded" "内存仍有上限"
+  step "memory stays bounded" "内存不会无限增长"
   settle
   expect_memory_within 14336
   step "A begins to read, and the answers come" "A 开始读，应答陆续到达"
@@ -154,7 +154,7 @@ leaves_nothing() {
   note_resources
   for ((i = 0; i < CLIENTS; i++)); do connect "c$i" linger=$((i % 2)); done
   for ((i = 0; i < CLIENTS; i++)); do ask "c$i" "$X + $i" $((X + i)); done
-  step "they leave, some in the middle of a line, some by a reset" "它们离开，有的一行还没发完，有的以 reset 断开"
+  step "they leave, some in the middle of a line, some by a reset" "它们离开，有的一行还没发完，有的以复位（RST）断开"
   for ((i = 0; i < CLIENTS; i++)); do
     send "c$i" "$X +"
     reset "c$i"

@@ -135,7 +135,7 @@ makes_no_more_than_is_read() {
   connect B
   send B "$SMALL\n"
   expect_file B "$WORK/small"
-  step "memory stays bounded" "内存仍有上限"
+  step "memory stays bounded" "内存不会无限增长"
   settle
   expect_memory_within 14336
   step "A begins to read, and the answer comes" "A 开始读，应答到达"

@@ -49,7 +49,7 @@ many_at_once() {
   start
   hold
   for ((i = 1; i <= COUNT; i++)); do connect "c$i"; done
-  step "it goes on, and greets them all" "程序继续运行，向所有客户端问候"
+  step "it goes on, and greets them all" "程序继续运行，向所有客户端发送问候"
   signal CONT
   for ((i = 1; i <= COUNT; i++)); do expect_greeting "c$i" "$i"; done
 }
@@ -95,6 +95,6 @@ ends_well() {
   listen_anew 2
   connect B
   expect_greeting B 2
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以状态 0 退出，没有泄漏"
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
   stop_cleanly
 }

@@ -139,7 +139,7 @@ ends_well() {
   connect_most
   connect W
   expect_said "$RESTING"
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以状态 0 退出，没有泄漏"
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
   stop_cleanly
   step "it has said nothing more" "程序没有再输出任何内容"
   expect_said "$RESTING"

@@ -15,7 +15,7 @@ fill() { # [PLACES]
   SILENT=$FDS
   [[ ! ${1-} ]] || SILENT=$((FDS - $(taken) - $1))
   for ((i = 0; i < SILENT; i++)); do
-    { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || fail "no connection can be made to port PORT" "无法连接到端口"
+    { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || no_connection
     TO[silent$i]=$fd
   done
   until_true is_full "${1-0}" || fail "the program takes fewer clients than it has descriptors for" "程序接受的客户端少于描述符允许的数量"
@@ -83,7 +83,7 @@ rests() {
   step "more clients come than there are descriptors ($FDS in all)" "到来的客户端多于描述符（总共 $FDS 个）"
   start
   fill
-  step "while they stay, the server is at rest" "他们都不离开时，服务器处于空闲"
+  step "while they stay, the server is at rest" "它们都不离开时，服务器处于空闲"
   expect_resting
 }
 
@@ -114,7 +114,7 @@ serves_on() {
   step "A connects and gets its line back" "A 连接并收回自己的一行"
   start
   trap '' PIPE # a program that is gone is told by what does not come
-  { exec {A}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || fail "no connection can be made to port PORT" "无法连接到端口"
+  { exec {A}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || no_connection
   TO[A]=$A
   ask_a "$FIRST"
   step "more clients come than there are descriptors" "到来的客户端多于描述符"
@@ -210,6 +210,6 @@ ends_well() {
   send A "$FIRST\n"
   expect A "$FIRST\n"
   fill
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以状态 0 退出，没有泄漏"
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
   stop_cleanly
 }

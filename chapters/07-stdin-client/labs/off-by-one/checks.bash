@@ -36,7 +36,7 @@ check 1 "Replies" answers \
   "短应答能打印出来"
 answers() {
   call
-  step "the server says \"$WORDS\", and it is printed" "服务器发送「$WORDS」，客户端打印出来"
+  step "the server says \"$WORDS\", and it is printed" "服务器发送“$WORDS”，客户端打印出来"
   send S "$WORDS\n"
   printf '%b' "$WORDS\n" >"$WORK/all"
   expect_printed "$WORK/all"

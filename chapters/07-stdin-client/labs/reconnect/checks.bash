@@ -80,7 +80,7 @@ talks() {
   timeout $((PATIENCE / 2)) cat "$WORK/big" >&"${TO[S]}" || fail "the program does not read what the server says" "程序没有读取服务器发来的数据"
   expect_rest
   expect_memory_within 10240
-  step "another line goes to the server; nothing was printed but \"connected\"" "再一行到达服务器；除了「connected」没有打印别的"
+  step "another line goes to the server; nothing was printed but \"connected\"" "再一行到达服务器；除了“connected”，没有打印别的"
   type "$SECOND\n"
   expect S "$SECOND\n"
   expect_output 'connected\n'
@@ -132,7 +132,7 @@ comes_back() {
   type "$FIRST\n"
   expect S "$FIRST\n"
   note_resources
-  step "the server goes, and the client says that the connection is lost" "服务器离开，客户端打印连接断开"
+  step "the server goes, and the client says that the connection is lost" "服务器离开，客户端报告连接断开"
   close S
   expect_line '^lost$'
   step "what is typed meanwhile arrives at the server that comes next, and nothing else" "这期间输入的内容送到下一个服务器，没有别的"
@@ -140,7 +140,7 @@ comes_back() {
   come S2
   expect S2 "$SECOND\n"
   expect_line '^connected$' 2
-  step "this connection does not end, it breaks; the client says the same" "这次连接不是正常结束，而是被重置；客户端同样打印"
+  step "this connection does not end, it breaks; the client says the same" "这次连接不是正常结束，而是被复位（RST）；客户端打印同样的一行"
   break_connection S2
   expect_line '^lost$' 2
   step "the next server gets what is typed" "下一个服务器收到输入的内容"
@@ -247,7 +247,7 @@ all_arrives() {
   expect_rest
   half_close S
   expect_exit 0
-  ! has_line '^lost$' || fail "the end that was agreed on is no loss" "双方约定的结束不是断开"
+  ! has_line '^lost$' || fail "the end that was agreed on is no loss" "双方约定好的结束不算断开"
 }
 
 check 1 "The end" ends_well \
