@@ -152,7 +152,7 @@ until_true() { # COMMAND...
   until "$@"; do
     now_ms
     ((MS < end)) && [[ ! -s $WORK/stopped ]] || return 1
-    if ((pause >= 50)); then
+    if ((pause >= 20)); then
       note_activity
       if [[ ! $PID || $ACTIVITY != "$seen" ]] || is_something_running; then
         seen=$ACTIVITY since=$MS

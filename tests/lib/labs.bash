@@ -40,6 +40,25 @@ make_course() { # DIR
   )
 }
 
+# To be called by setup, where setup_file has made a course: a copy of it for the
+# test, and where its lab and the student's file are.
+enter_course() {
+  COURSE=$BATS_TEST_TMPDIR/course
+  cp -r "$BATS_FILE_TMPDIR/course" "$COURSE"
+  cd "$COURSE" || exit
+  MINE=labs/03-tiny/tiny.c
+  # shellcheck disable=SC2034 # for the tests
+  LAB=chapters/03-event/labs/tiny
+  # Most of these tests wait for what does not come: not too long.
+  export PATIENCE=20
+}
+
+# Make the student's file from the solution, changed by a sed script.
+hand_in() { # [SED-SCRIPT]
+  mkdir -p labs/03-tiny
+  solution "$COURSE" | sed -E "${1-}" >"$MINE"
+}
+
 # The reference solution of tiny.
 solution() { # COURSE
   unifdef -x2 -DSOLUTION "$1/chapters/03-event/labs/tiny/tiny.c"

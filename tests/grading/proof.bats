@@ -1,0 +1,77 @@
+# proof.bats -- the teacher's side of the labs: scripts/test-labs, which proves
+# them, and scripts/new-lab.
+
+setup_file() {
+  load ../lib/labs
+  make_course "$BATS_FILE_TMPDIR/course"
+  # The reports of its mutants, once for all tests that compare with them.
+  (cd "$BATS_FILE_TMPDIR/course" && PATIENCE=20 scripts/test-labs --update tiny && rm -r build) >/dev/null
+}
+
+setup() {
+  load ../lib/labs
+  enter_course
+}
+
+@test "make test-labs proves a lab, and ends with a table and a count" {
+  run make -s test-labs LABS=tiny
+  assert_success
+  assert_line --index 0 'lab                    checks  starter  solution  mutants caught'
+  assert_line --index 1 'tiny                        4  fails    passes    5 of 5'
+  assert_line --index 2 '7 passed, 0 failed, 0 skipped'
+}
+
+# Of its mutants the lab keeps only this one: a run is shorter.
+keep_mutant() { # NAME
+  find "$LAB/mutants" -type f ! -name "$1.*" -delete
+}
+
+@test "make test-labs fails for a report that is another one than was kept" {
+  keep_mutant says-hello
+  sed -i 's/gets its line back/gets its line/' "$LAB"/mutants/*.en.txt
+  run scripts/test-labs tiny
+  assert_failure
+  assert_line --regexp '^tiny +. +[a-zA-Z]+ +passes    0 of 1$'
+  assert_line --partial '+  ✗ a client gets its line back'
+}
+
+@test "make test-labs fails for a mutant that passes" {
+  add_mutant "$LAB" right 's/bev, EV_READ\)/bev, EV_READ | EV_WRITE)/'
+  keep_mutant right
+  run scripts/test-labs --update tiny
+  assert_failure
+  assert_line --regexp '0 of 1$'
+}
+
+@test "make test-labs fails for a starter that passes, a solution that fails, a mutant that does not compile" {
+  sed -i 's/^#ifdef SOLUTION/#ifndef SOLUTION/' "$LAB/tiny.c"
+  keep_mutant none
+  echo 'int main(void) { return }' | tee "$LAB"/mutants/{a,b,c,d,prints-only}.c
+  run scripts/test-labs --update tiny
+  assert_failure
+  assert_line --regexp '^tiny +4  BAD      BAD       0 of 5$'
+}
+
+@test "make test-labs fails for a lab with a TODO or with too few mutants" {
+  echo TODO >>"$LAB/TASK.md"
+  keep_mutant leaks-clients
+  run scripts/test-labs tiny
+  assert_failure
+  assert_line --partial 'TODO'
+  assert_line --partial 'there are fewer than five mutants'
+}
+
+@test "scripts/test-labs --times runs the solution again and again" {
+  run scripts/test-labs --times 3 tiny
+  assert_success
+  assert_line --regexp '^tiny +3 of 3 runs passed$'
+}
+
+@test "make new-lab refuses a chapter that is not there, a lab that is, and a bad name" {
+  run scripts/new-lab 99 new
+  assert_failure 2
+  run scripts/new-lab 03 tiny
+  assert_failure 1
+  run scripts/new-lab 03 'A b'
+  assert_failure 2
+}
