@@ -267,7 +267,7 @@ keeps_single_bytes_small() { # SERVER
   OTHERS+=($!)
   wait_for grep -q sent "$BATS_TEST_TMPDIR/sender"
   settle "$PID"
-  assert_grew_at_most 4096 "$before" "$PID"
+  assert_grew_at_most 1024 "$before" "$PID"
 }
 
 # Whether the kernel holds bytes that the server on PORT has sent and the peer

@@ -121,12 +121,29 @@ set_large() { # KEY SIZE [NOREPLY]
   done
 }
 
-@test "memcache takes a command over many packets, a byte in each (M3)" {
+@test "memcache takes a command over many packets, a byte in each" {
   start memcache
   file=$BATS_TEST_DIRNAME/memcache/noreply.talk
   sent "$file" >"$BATS_TEST_TMPDIR/sent"
   socat -b 1 "FILE:$BATS_TEST_TMPDIR/sent!!STDOUT" "TCP:127.0.0.1:$PORT,nodelay" 3>&- |
     cmp - <(expected "$file")
+}
+
+@test "memcache keeps the beginning of a command while it reads from others (M3)" {
+  start memcache
+  open_client 5
+  open_client 6
+  printf 'version\r\nget a' >&5
+  read -r -t "$LIMIT" -u 5 answer # so it has read both
+  assert_regex "$answer" '^VERSION '
+  printf 'set a 0 0 2\r\nhi\r\n' >&6
+  read -r -t "$LIMIT" -u 6 answer
+  assert_equal "$answer" $'STORED\r'
+  printf '\r\n' >&5
+  for line in $'VALUE a 0 2\r' $'hi\r' $'END\r'; do
+    read -r -t "$LIMIT" -u 5 answer
+    assert_equal "$answer" "$line"
+  done
 }
 
 @test "memcache answers 12,000 random commands as memcached does, byte for byte (M1 M2)" {
