@@ -200,6 +200,30 @@ hand_in_wrong() {
   assert_line --regexp '^          tiny.c:[0-9]+  \(\(struct conn \*\)arg\)->bev = NULL;$'
 }
 
+@test "one that leaves by exit or _exit in a callback, or hides its leaks, has not freed all" {
+  local way hidden='#include <sanitizer/lsan_interface.h>'
+  for way in 'exit(0);' '_exit(0);' '__lsan_disable(); exit(0);'; do
+    hand_in "s/^    event_base_loopbreak\(arg\);/    $way/; s|^#include <stdlib.h>|&\n#include <unistd.h>\n$hidden|"
+    run scripts/lab run 03-tiny
+    assert_failure 1
+    assert_line '          sanitizer:  LeakSanitizer: memory is never freed'
+    assert_line 'score: 8 of 10 (80 %)'
+  done
+  hand_in '/^int main/i int __lsan_is_turned_off(void) { return 1; }'
+  run scripts/lab run 03-tiny
+  assert_line --partial 'multiple definition of'
+}
+
+@test "a program that gives up says why, whatever it still holds" {
+  hand_in 's/^    print_ready\(.*/    errx(1, "no more");/'
+  sed -i '0,/^answers() {/s//&\n  find_all_leaks/' "$LAB/checks.bash"
+  run scripts/lab run 03-tiny
+  assert_failure 1
+  assert_line '          the program had ended, with exit status 1'
+  assert_line '          | tiny: no more'
+  refute_output --partial 'LeakSanitizer'
+}
+
 @test "a program that eats memory, writes or forks without end is stopped, and told so" {
   boxed
   mkdir -p labs/03-tiny

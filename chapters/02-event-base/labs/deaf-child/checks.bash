@@ -128,6 +128,7 @@ check 1 "After fork" signals_are_apart \
   "a signal for the child is not the server's; SIGTERM ends both cleanly" \
   "发给子进程的信号与服务器无关；SIGTERM 使两者都干净地退出"
 signals_are_apart() {
+  find_all_leaks
   step "A becomes frozen; there is a child for it" "A 被冻结；有一个子进程为它服务"
   freeze
   until_true has_child || fail "the program has no child" "程序没有子进程"

@@ -75,6 +75,7 @@ check 2 "One round of the loop" waits_at_rest \
   "it waits at rest, and ends cleanly at SIGTERM" \
   "等待时不占处理器，收到 SIGTERM 干净地退出"
 waits_at_rest() {
+  find_all_leaks
   step "one alarm rings, another is due in ten minutes" "一个闹钟响起，另一个十分钟后才响"
   launch "600000:$THIRD" "0:$FIRST"
   expect_line "^$FIRST\$"

@@ -123,6 +123,7 @@ check 1 "End the loop" ends_well \
   "SIGTERM ends it in the midst of its work" \
   "正在工作时收到 SIGTERM 也能结束"
 ends_well() {
+  find_all_leaks
   step "A has a job that takes hours, and it is worked on; B has none" "A 交来一个要算几个小时的任务，服务器在工作；B 没有任务"
   start
   connect B

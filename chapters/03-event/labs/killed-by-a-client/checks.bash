@@ -92,6 +92,7 @@ check 1 "Free in the right order" ends_well \
   "it ends at SIGTERM and frees all, with clients connected" \
   "有客户端连接时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
+  find_all_leaks
   step "B and C connect; A sends and vanishes; B gets its counts" "B、C 连接；A 发送后消失；B 收到计数"
   start
   connect B

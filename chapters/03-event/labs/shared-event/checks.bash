@@ -83,6 +83,7 @@ check 1 "How it works" ends_well \
   "it ends at SIGTERM and frees all, with clients connected" \
   "有客户端连接时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
+  find_all_leaks
   step "A, B and C connect; A and C are heard, B leaves" "A、B、C 连接；A、C 得到应答，B 离开"
   start
   connect A

@@ -100,6 +100,7 @@ check 1 "Free in the right order" ends_well \
   "it ends at SIGTERM and frees all, with bytes unsent" \
   "还有数据未发完时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
+  find_all_leaks
   step "B gets its line back; A sends $UNREAD_MB MB and reads nothing" \
     "B 收回自己的一行；A 发送 $UNREAD_MB MB，一个字节也不读"
   start

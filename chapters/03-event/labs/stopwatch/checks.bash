@@ -102,6 +102,7 @@ check 1 "The four calls" ends_with_its_input \
   "at the end of input it waits only for a timer that fires once" \
   "输入结束后，只等待还会触发一次的定时器"
 ends_with_its_input() {
+  find_all_leaks
   step "with no input at all it ends with status 0" "没有任何输入时，以退出码 0 结束"
   run
   expect_exit 0
@@ -132,6 +133,7 @@ check 1 "The states" quits \
   "quit 立即结束程序；看不懂的内容不改变任何状态"
 quits() {
   local line wrong=(stop add "add 0" "add -5" "add 20ms" "add 3600001" "add-persist 99999999999999999999")
+  find_all_leaks
   step "an active timer does not fire any more after quit, and no command counts" \
     "quit 之后，已激活的定时器不再触发，后面的命令无效"
   launch

@@ -149,6 +149,7 @@ check 1 "Make one, connect one, free one" leaves_nothing \
   "客户端离开、收到 SIGTERM 之后，什么都不遗留"
 leaves_nothing() {
   local i
+  find_all_leaks
   step "$CLIENTS clients are answered at the same time" "$CLIENTS 个客户端同时得到应答"
   start
   note_resources

@@ -218,6 +218,7 @@ check 1 "Make one, connect one, free one" leaves_nothing \
   "玩家离开、收到 SIGTERM 之后，什么都不遗留"
 leaves_nothing() {
   local i
+  find_all_leaks
   step "$PLAYERS players come, and leave" "$PLAYERS 个玩家到来，然后离开"
   start 0 "$SEED"
   note_resources

@@ -149,6 +149,7 @@ check 1 "Make one, connect one, free one" leaves_nothing \
   "客户端离开、收到 SIGTERM 之后，什么都不遗留"
 leaves_nothing() {
   local i
+  find_all_leaks
   step "8 clients leave in the middle of their answers" "8 个客户端在应答途中离开"
   start
   note_resources

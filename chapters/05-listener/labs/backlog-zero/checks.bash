@@ -88,6 +88,7 @@ check 1 "How it works" ends_well \
   "it ends at SIGTERM and frees all" \
   "收到 SIGTERM 后释放全部资源并退出"
 ends_well() {
+  find_all_leaks
   step "the server greets A, listens anew, and greets B" "服务器问候 A，重新监听，再问候 B"
   start
   connect A

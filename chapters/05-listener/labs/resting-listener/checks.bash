@@ -134,6 +134,7 @@ check 1 "How it works" ends_well \
   "it ends at SIGTERM while one waits, frees all, and says no more" \
   "有客户端等待时收到 SIGTERM，也能释放全部资源后退出，不再输出"
 ends_well() {
+  find_all_leaks
   step "$MOST clients are served, and W waits" "$MOST 个客户端得到服务，W 等待"
   start 0 "$MOST"
   connect_most

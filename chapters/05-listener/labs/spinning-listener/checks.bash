@@ -200,6 +200,7 @@ check 1 "How it works" ends_well \
   "it ends at SIGTERM and frees all, also while clients wait" \
   "有客户端在等待时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
+  find_all_leaks
   step "descriptors run out, come back, and run out again" "描述符用光，空出来，又用光"
   start
   note_resources

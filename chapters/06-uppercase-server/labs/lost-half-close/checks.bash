@@ -120,6 +120,7 @@ check 1 "Leave" ends_well \
   "it ends at SIGTERM and frees all, while an answer waits" \
   "有应答尚未发完时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
+  find_all_leaks
   step "A half-closes with its answer unread, B has sent half a line" "A 半关闭而应答未读，B 只发了半行"
   start
   message "$BIG"

@@ -252,6 +252,7 @@ check 1 "Leave" ends_well \
   "it ends at SIGTERM and frees all, whatever its pairs are doing" \
   "收到 SIGTERM 时，不论各对连接处于什么状态，都能释放全部资源后退出"
 ends_well() {
+  find_all_leaks
   step "A has talked with U; B has half-closed; C's upstream does not read" "A 与 U 通信过；B 已半关闭；C 的上游不读取"
   start_forwarder U
   connect A

@@ -133,6 +133,7 @@ check 1 "Leave" ends_well \
   "it ends at SIGTERM and frees all, with clients connected" \
   "有客户端连接时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
+  find_all_leaks
   step "A and B connect; A is answered" "A、B 连接；A 得到应答"
   start
   connect A

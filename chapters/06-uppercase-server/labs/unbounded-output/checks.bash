@@ -119,6 +119,7 @@ check 1 "Leave" ends_well \
   "it ends at SIGTERM and frees all, while an answer waits" \
   "有应答尚未发完时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
+  find_all_leaks
   step "B has got its answer, A does not read its own" "B 已收到应答，A 不读自己的应答"
   start
   connect B

@@ -87,6 +87,7 @@ check 2 "The end" ends_well \
   "it ends with status 0 when the server closes, and frees all" \
   "服务器关闭连接后，它释放全部资源，以退出码 0 结束"
 ends_well() {
+  find_all_leaks
   call
   step "the server says its last words without a newline, and closes" "服务器发出最后一句，不带换行，随后关闭"
   send S "$WORDS"

@@ -254,6 +254,7 @@ check 1 "The end" ends_well \
   "it ends at SIGTERM with status 0 and frees all, connected or not" \
   "不论是否已连接，收到 SIGTERM 都能释放全部资源，以退出码 0 结束"
 ends_well() {
+  find_all_leaks
   step "during a pause, with a line that waits" "停顿期间，有一行在等"
   launch_too_early 1000
   type "$FIRST\n"

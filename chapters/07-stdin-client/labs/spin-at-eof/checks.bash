@@ -115,6 +115,7 @@ check 2 "The end" rest_of_answers \
   "it prints the answers that come later, and ends with status 0 after the last" \
   "随后到来的应答照样打印，收完最后一条才以退出码 0 结束"
 rest_of_answers() {
+  find_all_leaks
   call
   step "a line goes to the server, then the input ends" "一行内容到达服务器，然后输入结束"
   type "$FIRST\n"
@@ -164,6 +165,7 @@ check 1 "The end" no_input \
   "no input at all is an end of input too" \
   "一个字节都没有输入，也是输入结束"
 no_input() {
+  find_all_leaks
   call
   step "the input ends at once, and the server sees it" "输入立刻结束，服务器看得到"
   end_input
