@@ -126,7 +126,7 @@ tell_sanitizer() {
   local summary place
   summary=$(sed -nE 's/^.*runtime error: (.*)/\1/p; s/^==[0-9]+==ERROR: (AddressSanitizer: [a-zA-Z-]+).*/\1/p; s/^==[0-9]+==(AddressSanitizer: hard rss limit).*/\1/p; s/^==[0-9]+==ERROR: (LeakSanitizer).*/\1: memory is never freed/p' "$WORK/stderr" 2>/dev/null | head -n 1)
   [[ $summary ]] || return 0
-  record report "$summary"
+  record report "$summary" "${summary/: memory is never freed/：有内存一直没有释放}"
   place=$(grep -oE "$NAME\.c:[0-9]+" "$WORK/stderr" | head -n 1) || return 0
   record source "$place" "$(sed -n "${place##*:}{s/^[[:space:]]*//;p}" "$SOURCE" | tr '\t' ' ')"
 }
@@ -469,21 +469,21 @@ reset() { # CLIENT; it was connected with: connect A linger=0
 
 size_of() { # CLIENT: how many bytes came in all
   count_bytes "$1"
-  echo "$SIZE"
+  echo "$ARRIVED"
 }
 
-# How many bytes came in all, into SIZE: as long as there is one who writes them
+# How many bytes came in all, into ARRIVED: as long as there is one who writes them
 # down, by where he stands in his file. See proc(5), fdinfo.
 count_bytes() { # CLIENT
   local process=/proc/${CLIENT[$1]:-none}
   [[ $process/fd/1 -ef $WORK/$1.out ]] &&
-    { read -r _ SIZE <"$process/fdinfo/1"; } 2>/dev/null ||
-    SIZE=$(stat -c %s "$WORK/$1.out")
+    { read -r _ ARRIVED <"$process/fdinfo/1"; } 2>/dev/null ||
+    ARRIVED=$(stat -c %s "$WORK/$1.out")
 }
 
 has_come() { # CLIENT BYTES
   count_bytes "$1"
-  ((SIZE >= $2)) || is_closed "$1"
+  ((ARRIVED >= $2)) || is_closed "$1"
 }
 
 is_closed() { # CLIENT
@@ -513,8 +513,8 @@ until_more() { # CLIENT BYTES
   local before=${AT[$1]}
   until until_true has_come "$1" "$2"; do
     count_bytes "$1"
-    ((SIZE > before)) && [[ ! -s $WORK/stopped ]] || return 0
-    before=$SIZE
+    ((ARRIVED > before)) && [[ ! -s $WORK/stopped ]] || return 0
+    before=$ARRIVED
   done
 }
 
@@ -533,7 +533,7 @@ expect_answer() { # CLIENT REGEX
 
 has_whole_line() { # CLIENT
   count_bytes "$1"
-  ((SIZE > AT[$1])) || {
+  ((ARRIVED > AT[$1])) || {
     is_closed "$1"
     return
   }
@@ -547,7 +547,7 @@ expect_nothing() { # CLIENT
   end=$((MS + QUIET_MS * PATIENCE / 10))
   while ((MS < end)); do
     count_bytes "$1"
-    ((SIZE == AT[$1])) || {
+    ((ARRIVED == AT[$1])) || {
       tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -c 100 >"$WORK/came"
       tell_sent "$1"
       detail expected ""
@@ -567,7 +567,7 @@ expect_closed() { # CLIENT
 
 expect_nothing_left() { # CLIENT
   count_bytes "$1"
-  ((SIZE == AT[$1])) || {
+  ((ARRIVED == AT[$1])) || {
     tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -c 100 >"$WORK/came"
     : >"$WORK/expected"
     same_bytes "$WORK/expected" "$WORK/came" "$1" || fail

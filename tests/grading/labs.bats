@@ -93,6 +93,12 @@ hand_in_wrong() {
       参考：chapters/03-event/README.zh.md，“工作原理”'
   run chinese scripts/lab list
   assert_line --partial '标题'
+  run chinese scripts/lab --help
+  assert_line --index 0 '用法：scripts/lab list | summary'
+  hand_in 's/^    event_base_loopbreak\(arg\);/    exit(0);/'
+  run chinese scripts/lab run 03-tiny
+  assert_line '          sanitizer:  LeakSanitizer：有内存一直没有释放'
+  assert_line '得分：8/10（80%）'
 }
 
 @test "a hint a time, three in all, in both languages" {
@@ -100,7 +106,7 @@ hand_in_wrong() {
   assert_line --index 0 '03-tiny: hint 1 of 3'
   assert_line --index 1 'where to look'
   run chinese scripts/lab hint 03-tiny
-  assert_line --index 0 '03-tiny: 提示 2/3'
+  assert_line --index 0 '03-tiny：提示 2/3'
   assert_line --index 1 '用哪个函数'
   scripts/lab hint 03-tiny
   run scripts/lab hint 03-tiny
@@ -263,6 +269,8 @@ hand_in_wrong() {
     assert_failure 125
     assert_equal "$output" ""
     [[ $stderr == *"SANDBOX=no runs it without a box"* ]]
+    PATH=$BIN:$PATH run --separate-stderr chinese scripts/lab run 03-tiny
+    [[ $stderr == *"SANDBOX=no 表示不用沙箱"* ]]
   fi
   SANDBOX=no PATH=$BIN:$PATH run scripts/lab run 03-tiny
   assert_success

@@ -52,13 +52,15 @@ keep_mutant() { # NAME
   assert_line --regexp '^tiny +4  BAD      BAD       0 of 5$'
 }
 
-@test "make test-labs fails for a lab with a TODO or with too few mutants" {
+@test "make test-labs fails for a lab with a TODO, with too few mutants, or with the engine's variables" {
   echo TODO >>"$LAB/TASK.md"
+  sed -i 's/COUNT/ARRIVED/g' "$LAB"/*.bash
   keep_mutant leaks-clients
   run scripts/test-labs tiny
   assert_failure
   assert_line --partial 'TODO'
   assert_line --partial 'there are fewer than five mutants'
+  assert_line --partial 'calls a value ARRIVED, which is a variable of scripts/lab-steps.bash'
 }
 
 @test "scripts/test-labs --times runs the solution again and again" {

@@ -17,10 +17,10 @@ expect_no_end() {
 
 check 1 "End the loop" rings_in_time \
   "the alarms ring in the order of their times, then the program ends" \
-  "闹钟按时间先后响起，之后程序结束"
+  "闹铃按时间先后响起，之后程序结束"
 rings_in_time() {
   step "two alarms ring, the later of them given first, and it ends" \
-    "两个闹钟先后响起（参数里晚的写在前面），程序结束"
+    "两个闹铃先后响起（参数里晚的写在前面），程序结束"
   run "500:$SECOND" "20:$FIRST"
   expect_output "$FIRST\n$SECOND\ndone, 2 rang\n"
   step "the exit status is 0" "退出码为 0"
@@ -29,20 +29,20 @@ rings_in_time() {
 
 check 2 "End the loop" ends_without_alarms \
   "without any alarm it ends at once" \
-  "一个闹钟也没有时立即结束"
+  "一个闹铃也没有时立即结束"
 ends_without_alarms() {
   step "it is started without arguments and ends" "不带参数启动，程序结束"
   run
-  step "nothing rang, and the exit status is 0" "没有闹钟响过，退出码为 0"
+  step "nothing rang, and the exit status is 0" "没有闹铃响过，退出码为 0"
   expect_output "done, 0 rang\n"
   expect_exit 0
 }
 
 check 2 "What goes wrong" ends_when_all_rang \
   "it ends when all alarms have rung at the start" \
-  "所有闹钟在启动时就都响过了，程序结束"
+  "所有闹铃在启动时就都响过了，程序结束"
 ends_when_all_rang() {
-  step "two alarms are due at once, and it ends" "两个闹钟立即响起，程序结束"
+  step "two alarms are due at once, and it ends" "两个闹铃立即响起，程序结束"
   run "0:$FIRST" "0:$SECOND"
   step "both rang, and the exit status is 0" "两个都响过，退出码为 0"
   expect_output "$FIRST\n$SECOND\ndone, 2 rang\n"
@@ -51,11 +51,11 @@ ends_when_all_rang() {
 
 check 2 "What goes wrong" stops_at_the_start \
   "\"stop\" at the start ends it, whatever is still to ring" \
-  "启动时遇到 stop 就结束，不管还有什么闹钟没响"
+  "启动时遇到 stop 就结束，不管还有什么闹铃没响"
 stops_at_the_start() {
-  step "an alarm is due in ten minutes, \"stop\" at once; it ends" "一个闹钟十分钟后才响，stop 立即生效；程序结束"
+  step "an alarm is due in ten minutes, \"stop\" at once; it ends" "一个闹铃十分钟后才响，stop 立即生效；程序结束"
   run "600000:$THIRD" "0:$FIRST" 0:stop
-  step "one alarm rang, and the exit status is 0" "响过一个闹钟，退出码为 0"
+  step "one alarm rang, and the exit status is 0" "响过一个闹铃，退出码为 0"
   expect_output "$FIRST\ndone, 1 rang\n"
   expect_exit 0
 }
@@ -64,9 +64,9 @@ check 1 "End the loop" stops_later \
   "\"stop\" later ends it, too" \
   "稍后的 stop 同样能结束程序"
 stops_later() {
-  step "an alarm rings, \"stop\" comes 30 ms later; it ends" "一个闹钟响起，30 ms 后轮到 stop；程序结束"
+  step "an alarm rings, \"stop\" comes 30 ms later; it ends" "一个闹铃响起，30 ms 后轮到 stop；程序结束"
   run "600000:$THIRD" "20:$SECOND" 50:stop
-  step "one alarm rang, and the exit status is 0" "响过一个闹钟，退出码为 0"
+  step "one alarm rang, and the exit status is 0" "响过一个闹铃，退出码为 0"
   expect_output "$SECOND\ndone, 1 rang\n"
   expect_exit 0
 }
@@ -76,7 +76,7 @@ check 2 "One round of the loop" waits_at_rest \
   "等待时不占处理器，收到 SIGTERM 干净地退出"
 waits_at_rest() {
   find_all_leaks
-  step "one alarm rings, another is due in ten minutes" "一个闹钟响起，另一个十分钟后才响"
+  step "one alarm rings, another is due in ten minutes" "一个闹铃响起，另一个十分钟后才响"
   launch "600000:$THIRD" "0:$FIRST"
   expect_line "^$FIRST\$"
   step "the program goes on: it waits, and uses no processor time" "程序没有结束：它在等待，不占用处理器时间"

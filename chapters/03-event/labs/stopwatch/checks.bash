@@ -24,7 +24,7 @@ tells_its_state() {
 
 check 2 "The four calls" fires_once \
   "a timer made by add fires once, when its time has come" \
-  "add 的定时器到时间触发一次"
+  "add 设定的定时器到时触发一次"
 fires_once() {
   local began
   step "add $ONCE_MS fires, and not too early" "add $ONCE_MS 到时间才触发"
@@ -54,7 +54,7 @@ fires_once() {
 
 check 2 "The four calls" repeats \
   "a timer made by add-persist fires until del" \
-  "add-persist 的定时器反复触发，直到 del"
+  "add-persist 设定的定时器反复触发，直到 del"
 repeats() {
   local began
   step "add-persist $EVERY_MS fires three times, and not too early" "add-persist $EVERY_MS 触发三次，都不提前"

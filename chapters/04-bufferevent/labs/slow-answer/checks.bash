@@ -53,7 +53,7 @@ expect_quick() { # SIZE
     until_true test -s "$WORK/times" || fail "the answers do not come" "应答没有到达"
   case $(<"$WORK/times") in
     wrong) fail "the answers are not $1 letters" "应答不是 $1 个字母" ;;
-    slow) fail "$ROUNDS answers, one after the other, always take more than 0.06 s" "$ROUNDS 个应答，一个接一个，每次都要 0.06 秒以上" ;;
+    slow) fail "$ROUNDS answers, one after the other, always take more than 0.06 s" "连续 $ROUNDS 个应答，测了几遍，总用时都超过 0.06 秒" ;;
   esac
 }
 

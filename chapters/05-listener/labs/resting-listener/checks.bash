@@ -45,7 +45,7 @@ serves_below() {
 
 check 3 "Pause and resume" rests \
   "at N clients the listener rests, and the next one waits" \
-  "到达 N 个客户端时监听器休息，下一个只能等待"
+  "达到 N 个客户端时监听器休息，下一个只能等待"
 rests() {
   step "$MOST clients connect, and each gets its line back" "$MOST 个客户端连接，各自收回自己的一行"
   start 0 "$MOST"

@@ -1,7 +1,7 @@
 # checks.bash -- a client that half-closes still gets all of its answer.
 
 lab mend 2 25
-: "${LINE:=hello}" "${REST:=and the rest}" "${BIG:=1500000}" "${SEED:=1}"
+: "${WORDS:=hello}" "${REST:=and the rest}" "${BIG:=1500000}" "${SEED:=1}"
 
 # A message of so many bytes, in lines, and the answer to it.
 message() { # BYTES
@@ -32,15 +32,15 @@ answers_lines() {
   start
   step "A sends a line and gets it back in capitals" "A 发出一行，收回大写的一行"
   connect A
-  send A "$LINE\n"
-  expect A "${LINE^^}\n"
+  send A "$WORDS\n"
+  expect A "${WORDS^^}\n"
   step "A sends two lines and a half, and gets two" "A 发出两行半，收回两行"
-  send A "one\ntwo\n$LINE"
+  send A "one\ntwo\n$WORDS"
   expect A "ONE\nTWO\n"
   expect_nothing A
   step "A sends the end of the third line, and gets it whole" "A 发出第三行的其余部分，收回完整的一行"
   send A " again\n"
-  expect A "${LINE^^} AGAIN\n"
+  expect A "${WORDS^^} AGAIN\n"
 }
 
 check 2 "What goes wrong" answers_the_rest \
@@ -50,9 +50,9 @@ answers_the_rest() {
   step "A sends a line and gets it back in capitals" "A 发出一行，收回大写的一行"
   start
   connect A
-  send A "$LINE\n"
-  expect A "${LINE^^}\n"
-  step "A sends text without a newline and half-closes (nc -N); it gets the text" "A 发出没有换行符的文字并半关闭（nc -N），收回这段文字"
+  send A "$WORDS\n"
+  expect A "${WORDS^^}\n"
+  step "A sends text without a newline and half-closes (nc -N); it gets the text" "A 发出没有换行符的文字并半关闭（nc -N），收回这段文字的大写"
   send A "$REST"
   half_close A
   expect A "${REST^^}"
@@ -87,8 +87,8 @@ ends_the_connection() {
   expect_closed A
   step "B sends a line, gets its answer, half-closes: its connection is closed" "B 发出一行并收到应答，然后半关闭：连接被关闭"
   connect B
-  send B "$LINE\n"
-  expect B "${LINE^^}\n"
+  send B "$WORDS\n"
+  expect B "${WORDS^^}\n"
   half_close B
   expect_closed B
   step "no descriptor stays open, and the server is at rest" "没有留下打开的描述符，服务器处于空闲"
@@ -112,8 +112,8 @@ forgets_the_lost() {
   expect_descriptors_back
   step "B is answered" "B 得到应答"
   connect B
-  send B "$LINE\n"
-  expect B "${LINE^^}\n"
+  send B "$WORDS\n"
+  expect B "${WORDS^^}\n"
 }
 
 check 1 "Leave" ends_well \
@@ -126,7 +126,7 @@ ends_well() {
   message "$BIG"
   send_unread A "$WORK/message"
   connect B
-  send B "$LINE"
+  send B "$WORDS"
   settle
   step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
   stop_cleanly

@@ -1,7 +1,7 @@
 # checks.bash -- a read callback that takes all of its input.
 
 lab mend 1 20
-: "${LINE:=hello}" "${LENGTHS:=256 1000 3000}" "${BIG:=100000}" "${SEED:=1}"
+: "${WORDS:=hello}" "${LENGTHS:=256 1000 3000}" "${BIG:=100000}" "${SEED:=1}"
 
 # A message of so many bytes, and the answer to it.
 message() { # BYTES
@@ -36,8 +36,8 @@ answers_a_line() {
   start
   step "A sends a line and gets it back in capitals" "A 发出一行，收回大写的一行"
   connect A
-  send A "$LINE\n"
-  expect A "${LINE^^}\n"
+  send A "$WORDS\n"
+  expect A "${WORDS^^}\n"
 }
 
 check 3 "Answer all that has come" answers_a_long_message \
@@ -64,8 +64,8 @@ stays_in_step() {
   step "A sends a line and gets its answer" "A 发出一行，收到它的应答"
   start
   connect A
-  send A "$LINE\n"
-  expect A "${LINE^^}\n"
+  send A "$WORDS\n"
+  expect A "${WORDS^^}\n"
   step "A sends another line and gets the answer to this one" "A 再发一行，收到的是这一行的应答"
   send A "another\n"
   expect A "ANOTHER\n"
@@ -116,8 +116,8 @@ keeps_its_memory() {
   step "B sends a line and gets its answer" "B 发出一行，收到应答"
   start
   connect B
-  send B "$LINE\n"
-  expect B "${LINE^^}\n"
+  send B "$WORDS\n"
+  expect B "${WORDS^^}\n"
   note_resources
   step "A sends 32 MiB and reads nothing; the server's memory stays as it was" "A 发送 32 MiB 而不读取，服务器的内存没有增长"
   head -c 32M /dev/zero >"$WORK/message"
@@ -125,8 +125,8 @@ keeps_its_memory() {
   settle
   expect_memory_within 12000
   step "B is still answered" "B 仍能得到应答"
-  send B "$LINE\n"
-  expect B "${LINE^^}\n"
+  send B "$WORDS\n"
+  expect B "${WORDS^^}\n"
 }
 
 check 1 "Leave" ends_well \
@@ -138,8 +138,8 @@ ends_well() {
   start
   connect A
   connect B
-  send A "$LINE\n"
-  expect A "${LINE^^}\n"
+  send A "$WORDS\n"
+  expect A "${WORDS^^}\n"
   step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
   stop_cleanly
 }

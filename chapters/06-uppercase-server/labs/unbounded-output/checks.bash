@@ -1,7 +1,7 @@
 # checks.bash -- a client that does not read is not read from either.
 
 lab mend 3 30
-: "${LINE:=hello}" "${MEGABYTES:=32}" "${COUNT:=3}" "${SEED:=1}"
+: "${WORDS:=hello}" "${MEGABYTES:=32}" "${COUNT:=3}" "${SEED:=1}"
 
 # A message of so many MiB, of any bytes, and the answer to it.
 message() { # MIB
@@ -28,8 +28,8 @@ expect_whole() { # CLIENT FILE
 
 # B, which reads, is answered as if nobody else were there.
 expect_answer_for_b() {
-  send B "$LINE\n"
-  expect B "${LINE^^}\n"
+  send B "$WORDS\n"
+  expect B "${WORDS^^}\n"
 }
 
 check 1 "How it works" answers \
@@ -95,8 +95,8 @@ answers_the_others() {
   step "B is answered, and so is C, who comes now" "B 仍得到应答，新来的 C 也一样"
   expect_answer_for_b
   connect C
-  send C "$LINE $LINE\n"
-  expect C "${LINE^^} ${LINE^^}\n"
+  send C "$WORDS $WORDS\n"
+  expect C "${WORDS^^} ${WORDS^^}\n"
 }
 
 check 1 "A client that does not read" forgets_the_lost \

@@ -62,7 +62,7 @@ check 2 "Replies" long_reply \
   "更长的应答能完整打印"
 long_reply() {
   call
-  step "a reply of $LONG bytes is printed, with nothing else to push it" "打印 $LONG 字节的应答，后面没有别的数据推动它"
+  step "a reply of $LONG bytes is printed, with nothing else to push it" "打印 $LONG 字节的应答，后面没有别的数据来触发打印"
   reply "$LONG"
   step "a reply of $((LONG * 50)) bytes is printed" "打印 $((LONG * 50)) 字节的应答"
   reply $((LONG * 50))

@@ -104,10 +104,10 @@ server_knows() {
   step "the connection stays open in this direction as long as the input" "只要输入没有结束，这个方向就一直开着"
   expect_rest
   expect_open S
-  step "the input ends, and the server sees it" "输入结束，服务器看得到"
+  step "the input ends, and the server sees it" "输入结束，服务器随即得知"
   end_input
   expect_end
-  step "the client waits for its answer" "客户端等待它的应答"
+  step "the client waits for its answer" "客户端等待服务器的应答"
   expect_rest
 }
 
@@ -139,7 +139,7 @@ check 2 "End of input: half-close" drains_first \
   "what still waits to be sent goes out before the end does" \
   "还没发完的数据先发完，再告知结束"
 drains_first() {
-  step "the server reads nothing, until more is typed than the kernel takes" "服务器不读，直到输入的内容多得内核装不下"
+  step "the server reads nothing, until more is typed than the kernel takes" "服务器不读；不断输入，直到内核再也装不下"
   call_narrow
   pause S
   type_too_much
@@ -154,7 +154,7 @@ drains_first() {
   AT[S]=$(size_of S)
   step "then it sees the end" "然后得知输入结束"
   expect_end
-  step "its answer is printed, and the client ends with status 0" "它的应答打印出来，客户端以退出码 0 结束"
+  step "its answer is printed, and the client ends with status 0" "服务器的应答打印出来，客户端以退出码 0 结束"
   send S "$LAST\n"
   half_close S
   expect_exit 0
@@ -167,7 +167,7 @@ check 1 "The end" no_input \
 no_input() {
   find_all_leaks
   call
-  step "the input ends at once, and the server sees it" "输入立刻结束，服务器看得到"
+  step "the input ends at once, and the server sees it" "输入立刻结束，服务器随即得知"
   end_input
   expect_end
   step "the server says a last word and closes; the client ends with status 0" "服务器说完最后一句就关闭；客户端以退出码 0 结束"

@@ -271,7 +271,7 @@ long_lines() {
   settle
   expect_memory_within 8192
   expect_nothing_left A
-  step "with the newline comes \"line too long\", once; the next line is heard" "换行符到达后回答一次 line too long；下一行能听到"
+  step "with the newline comes \"line too long\", once; the next line is heard" "换行符到达后应答一次 line too long；下一行能听到"
   send A "z\n$SECRET\n"
   expect A 'line too long\n'
   expect B "<$ANN> $SECRET\n"
