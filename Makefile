@@ -103,6 +103,9 @@ watch-%: ## run a lab again at each save
 reset-%: ## keep your file of a lab, and put the starter back
 	@scripts/lab reset $*
 
+bench: ## how fast the servers are, as ratios (QUICK=1: under a minute)
+	@scripts/bench $(ROWS)
+
 lint: ## clang-format, cppcheck, shellcheck and shfmt
 	@scripts/lint
 
@@ -127,4 +130,4 @@ include $(wildcard scripts/teaching.mk)
 		"$(PROGRAMS). All targets: make help" >&2; exit 2
 
 .PHONY: all help ready demo test asan test-asan test-valgrind test-backends \
-	labs lint api-coverage install-libevent clean $(PROGRAMS) $(PROGRAMS:%=demo-%)
+	labs bench lint api-coverage install-libevent clean $(PROGRAMS) $(PROGRAMS:%=demo-%)

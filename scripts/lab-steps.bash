@@ -27,13 +27,16 @@ READY='^listening on .* port [0-9]+$'
 LIMIT_MS=2000 # how long a thing may take on a quick machine
 STILL_MS=500  # how long it may sleep and act then; more if the program has timers
 QUIET_MS=300  # how long a silence is waited for
+LABOURS=''    # not empty: the program may work for long, and is not told to be in a loop
+CHECK_S=60    # how long a whole check may take, whatever it waits for
 END_MS=100    # how long a program that has failed may take to end of itself
 MAX_OUTPUT=1048576 MAX_PROCESSES=24 MAX_MEMORY_MB=400 MAX_DESCRIPTORS=256
 
 LEVEL=1 KIND_OF_LAB=mend MINUTES=20
 CHECKS=()                                # functions, in the order of the file
 declare -A CHECK=()                      # by function: "POINTS<tab>SECTION<tab>EN<tab>ZH"
-declare -A SENT=() AT=() CLIENT=() TO=() # by client: last text, bytes read, pid, descriptor
+declare -A SENT=() AT=() CLIENT=() TO=() # by client: texts, bytes read, pid, descriptor
+declare -A HEARD=()                      # by client: something was expected since it sent
 declare -A SENT_BYTES=()                 # by client: the size of a file, sent last
 
 lab() { # mend|make LEVEL MINUTES; LEVEL is 1 (easy) to 5
@@ -81,6 +84,7 @@ fail() { # [EN ZH]
   [[ -z $details ]] || printf '%s\n' "$details" >>"$RESULTS"
   [[ -z ${1-} ]] || record why "$1" "$2"
   tell_the_end
+  [[ ${1-} == *busy* ]] || tell_busy
   : >"$WORK/told"
   exit 1
 }
@@ -108,6 +112,17 @@ tell_the_end() {
   tell_sanitizer
 }
 
+# A program that is still at work when all patience is over: mostly in a loop.
+tell_busy() {
+  local i
+  [[ ! $LABOURS && ${RUN-} && ! ${WAITED-} && $PID && ! -s $WORK/stopped ]] || return 0
+  for ((i = 0; i < 10; i++)); do
+    wants_processor || return 0
+    nap 0.03
+  done
+  record why "the program is busy all the time: is there a loop that does not end?" "程序一直占用处理器：是不是有循环没有结束？"
+}
+
 tell_status() { # STATUS
   case $1 in
     153) record why "the program wrote more than $((MAX_OUTPUT >> 20)) MB of output and was stopped" "程序的输出超过 $((MAX_OUTPUT >> 20)) MB，已被终止" ;;
@@ -120,15 +135,28 @@ tell_status() { # STATUS
     mask_port | cut -c 1-160 | while read -r line; do record shown "$line"; done
 }
 
-# The report of a sanitizer, cut to what helps: what it is, and the place in the
-# student's file.
+# The report of a sanitizer, cut to what helps: what it is, the place in the
+# student's file, and where what is used was freed.
 tell_sanitizer() {
-  local summary place
+  local summary
   summary=$(sed -nE 's/^.*runtime error: (.*)/\1/p; s/^==[0-9]+==ERROR: (AddressSanitizer: [a-zA-Z-]+).*/\1/p; s/^==[0-9]+==(AddressSanitizer: hard rss limit).*/\1/p; s/^==[0-9]+==ERROR: (LeakSanitizer).*/\1: memory is never freed/p' "$WORK/stderr" 2>/dev/null | head -n 1)
   [[ $summary ]] || return 0
   record report "$summary" "${summary/: memory is never freed/：有内存一直没有释放}"
-  place=$(grep -oE "$NAME\.c:[0-9]+" "$WORK/stderr" | head -n 1) || return 0
-  record source "$place" "$(sed -n "${place##*:}{s/^[[:space:]]*//;p}" "$SOURCE" | tr '\t' ' ')"
+  # Much hangs on the base: if it was not freed, the rest is not worth a word.
+  record_place source 'ERROR: LeakSanitizer' ' in event_base_new' || record_place source . . || return 0
+  record_place freed '^freed by' . || return 0
+}
+
+# Record the first place in the student's file that a report names after a line that
+# the one expression fits, and one from there on that the other does.
+record_place() { # FIELD REGEX REGEX
+  local place
+  place=$(awk -v name="$NAME.c:[0-9]+" -v first="$2" -v second="$3" '
+    $0 ~ first { found = 1 }
+    found && $0 ~ second { near = 1 }
+    near && match($0, name) { print substr($0, RSTART, RLENGTH); exit }' "$WORK/stderr")
+  [[ $place ]] || return 1
+  record "$1" "$place" "$(sed -n "${place##*:}{s/^[[:space:]]*//;p}" "$SOURCE" | tr '\t' ' ')"
 }
 
 # --- waiting ---
@@ -169,8 +197,9 @@ until_true() { # COMMAND...
 # Whether there is such a process, and the letter of its state into STATE: see
 # proc(5), stat.
 state_of() { # PID
-  local stat
-  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+  local stat=''
+  # To its end: the name of a process can have a newline in it.
+  { read -r -d '' stat <"/proc/$1/stat"; } 2>/dev/null || [[ $stat ]] || return 1
   stat=${stat##*) }
   STATE=${stat:0:1}
 }
@@ -372,7 +401,7 @@ connect() { # CLIENT [SOCAT-OPTION...]
 }
 
 no_connection() {
-  fail "no connection can be made to port PORT" "无法连接到端口 PORT"
+  fail "no connection to the program can be made" "无法连接到程序"
 }
 
 # Be the server: wait on a port for one connection of the program. Sets PORT;
@@ -399,7 +428,7 @@ peer() { # CLIENT SOCAT-ADDRESS
     close_ours
     exec socat -b 65536 -t 600 -d -d - "$2,keepalive" <"$fifo" >"$WORK/$1.out" 2>"$WORK/$1.log"
   ) &
-  CLIENT[$1]=$! TO[$1]=$to AT[$1]=0 SENT[$1]='' SENT_BYTES[$1]=''
+  CLIENT[$1]=$! TO[$1]=$to AT[$1]=0 SENT[$1]='' SENT_BYTES[$1]='' HEARD[$1]=''
 }
 
 # Whether what socat has said of a client fits.
@@ -422,7 +451,8 @@ close_ours() { # [BUT]
 
 # Bash would write a text line by line, and the program might read it so.
 send() { # CLIENT TEXT
-  SENT[$1]=$2 SENT_BYTES[$1]=''
+  [[ ! ${HEARD[$1]-} ]] || SENT[$1]=''
+  SENT[$1]+=$2 SENT_BYTES[$1]='' HEARD[$1]=''
   printf '%b' "$2" >"$WORK/sent"
   cat "$WORK/sent" >&"${TO[$1]}"
 }
@@ -431,6 +461,20 @@ send() { # CLIENT TEXT
 send_file() { # CLIENT FILE
   note_file "$1" "$2"
   cat "$2" >&"${TO[$1]}" &
+}
+
+# Returns when the client has taken the file, which may not be what the program has
+# read. As long as more is taken, the limit starts anew.
+send_all() { # CLIENT FILE
+  local sender before='' at=0
+  send_file "$1" "$2"
+  sender=$!
+  until until_true has_ended "$sender"; do
+    { read -r _ at <"/proc/$sender/fdinfo/3"; } 2>/dev/null || continue
+    [[ $at != "$before" && ! -s $WORK/stopped ]] ||
+      fail "the program does not read what the client sends" "程序没有读取客户端发来的数据"
+    before=$at
+  done
 }
 
 note_file() { # CLIENT FILE: this is what it sends
@@ -505,7 +549,7 @@ expect_file() { # CLIENT FILE
     tail -c +$((at + 1)) "$WORK/$1.out" | head -c "$size" >"$WORK/came"
     same_bytes "$2" "$WORK/came" "$1" || fail
   }
-  AT[$1]=$((at + size))
+  AT[$1]=$((at + size)) HEARD[$1]=yes
 }
 
 # Wait for so many bytes; as long as more come, the limit starts anew.
@@ -529,6 +573,7 @@ expect_answer() { # CLIENT REGEX
     fail
   }
   AT[$1]=$((AT[$1] + $(tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -n 1 | wc -c)))
+  HEARD[$1]=yes
 }
 
 has_whole_line() { # CLIENT
@@ -615,8 +660,7 @@ read_late() { # CLIENT
 # A whole conversation: connect, send the file, half-close, read to the end.
 ask_file() { # CLIENT FILE
   connect "$1"
-  send_file "$1" "$2"
-  wait $!
+  send_all "$1" "$2"
   half_close "$1"
 }
 
@@ -645,13 +689,27 @@ note_resources() {
   MEMORY=$(memory) DESCRIPTORS=$(descriptors)
 }
 
-memory() { # resident memory of the program in kB: VmRSS of proc(5)
-  awk '/^VmRSS/ { print $2 }' "/proc/$PID/status" 2>/dev/null || echo 0
+# What is measured is the program with all that it has started, and its box, which
+# stays as it is.
+
+memory() { # resident memory in kB: statm of proc(5), in pages of 4 kB
+  local pid pages sum=0
+  find_family "$RUN"
+  for pid in "${FAMILY[@]}"; do
+    { read -r _ pages _ <"/proc/$pid/statm"; } 2>/dev/null || continue
+    sum=$((sum + 4 * pages))
+  done
+  echo "$sum"
 }
 
 descriptors() {
-  local all=("/proc/$PID/fd"/*)
-  echo "${#all[@]}"
+  local pid all sum=0
+  find_family "$RUN"
+  for pid in "${FAMILY[@]}"; do
+    all=("/proc/$pid/fd"/*)
+    sum=$((sum + ${#all[@]}))
+  done
+  echo "$sum"
 }
 
 # At most so much more memory than was noted.
@@ -677,15 +735,15 @@ find_all_leaks() {
 }
 
 ticks() {
-  local stat
-  { read -r stat <"/proc/$PID/stat"; } 2>/dev/null || {
-    echo 0
-    return
-  }
-  stat=${stat##*) }
-  # shellcheck disable=SC2086 # split into fields
-  set -- $stat
-  echo $((${12} + ${13}))
+  local pid stat fields sum=0
+  find_family "$RUN"
+  for pid in "${FAMILY[@]}"; do
+    stat=''
+    { read -r -d '' stat <"/proc/$pid/stat"; } 2>/dev/null || [[ $stat ]] || continue
+    read -r -a fields <<<"${stat##*) }"
+    sum=$((sum + fields[11] + fields[12]))
+  done
+  echo "$sum"
 }
 
 # While nothing happens, the program uses no processor time. (On a busy machine one
@@ -705,7 +763,17 @@ expect_idle() {
 }
 
 wants_processor() {
-  state_of "$PID" && [[ $STATE == R ]]
+  state_of_all && [[ $STATE == R ]]
+}
+
+# The state of the program, but R if anything that it has started is running.
+state_of_all() {
+  local pid
+  find_family "$RUN"
+  for pid in "${FAMILY[@]}"; do
+    ! state_of "$pid" || [[ $STATE != R ]] || return 0
+  done
+  state_of "$PID"
 }
 
 # The program sleeps most times that one looks, while a little may go on. One that
@@ -714,7 +782,7 @@ expect_asleep() {
   local i asleep=0
   for ((i = 0; i < 20; i++)); do
     nap 0.01
-    state_of "$PID" || fail
+    state_of_all || fail
     [[ $STATE != S ]] || asleep=$((asleep + 1))
   done
   ((asleep >= 12)) || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
@@ -727,13 +795,17 @@ expect_rest() {
 }
 
 stays_asleep_or_ends() {
-  has_ended "$RUN" || stays_asleep "$PID"
+  has_ended "$RUN" || stays state_of_all
 }
 
 stays_asleep() { # PID
+  stays state_of "$1"
+}
+
+stays() { # COMMAND...: one that sets STATE says each time that it sleeps
   local i
   for ((i = 0; i < 20; i++)); do
-    is_asleep "$1" || return 1
+    "$@" && [[ $STATE == S ]] || return 1
     nap 0.01
   done
 }
@@ -794,12 +866,17 @@ mask_port() {
   sed -E 's/port [0-9]+/port PORT/g'
 }
 
+# What the client has sent since something was expected of it, the end of it if it is
+# long.
 tell_sent() { # [CLIENT]
+  local text
   [[ ${1-} ]] || return 0
   if [[ ${SENT_BYTES[$1]-} ]]; then
     detail sent "${SENT_BYTES[$1]} bytes" "${SENT_BYTES[$1]} 字节"
   elif [[ ${SENT[$1]} ]]; then
-    detail sent "$(printf '%s' "${SENT[$1]}" | head -c 80)"
+    text=${SENT[$1]}
+    ((${#text} <= 80)) || text=...${text: -77}
+    detail sent "$text"
   fi
 }
 

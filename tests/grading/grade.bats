@@ -7,10 +7,10 @@ setup_file() {
   load ../lib/labs
   boxed
   COURSE=$BATS_FILE_TMPDIR/course
-  export COURSE SUBMISSIONS=$BATS_FILE_TMPDIR/in RESULTS=$BATS_FILE_TMPDIR/out
+  export COURSE SUBMISSIONS=$BATS_FILE_TMPDIR/in RESULTS="$BATS_FILE_TMPDIR/out dir"
   make_course "$COURSE"
   local lab=$COURSE/chapters/03-event/labs/tiny file name
-  mkdir -p "$SUBMISSIONS"/{ann/labs/03-tiny,bob/tiny,carl,"dora <b>&=",=sum,link,linked-folder,nothing}
+  mkdir -p "$SUBMISSIONS"/{ann/labs/03-tiny,bob/tiny,carl,"dora <b>&=",=sum,link,linked-folder,hard-link,nothing,grades.csv,child,misnamed/src}
   solution "$COURSE" >"$SUBMISSIONS/ann/labs/03-tiny/tiny.c"
   unifdef -x2 -USOLUTION "$lab/tiny.c" >"$SUBMISSIONS/bob/tiny/tiny.c"
   solution "$COURSE" | sed -E 's/^    if \(bufferevent_write_buffer.*/    evbuffer_drain(bufferevent_get_input(bev), 99);\n    if (bufferevent_write(bev, "hello\\n", 6) < 0)/' >"$SUBMISSIONS/carl/tiny.c"
@@ -18,6 +18,12 @@ setup_file() {
   echo 'int main(void) { return }' >"$SUBMISSIONS/=sum/tiny.c"
   ln -s ../ann/labs/03-tiny/tiny.c "$SUBMISSIONS/link/tiny.c"
   ln -s ../ann/labs "$SUBMISSIONS/linked-folder/labs"
+  solution "$COURSE" | tee "$SUBMISSIONS/misnamed/Tiny.c" >"$SUBMISSIONS/misnamed/src/tiny.c"
+  mkdir -p "$RESULTS/last-year"
+  touch "$RESULTS/last-year/"{results.json,junit.xml,report.txt}
+  ln "$lab/hidden.bash" "$SUBMISSIONS/hard-link/tiny.c"
+  solution "$COURSE" >"$SUBMISSIONS/grades.csv/tiny.c"
+  leave_it_to_a_child >"$SUBMISSIONS/child/tiny.c"
   for file in "$ROOT"/tests/hostile/*.c; do
     name=$(basename "$file" .c)
     mkdir "$SUBMISSIONS/$name"
@@ -31,9 +37,37 @@ setup_file() {
     ! (exec 3<>/dev/tcp/127.0.0.1/47113) 2>/dev/null || echo seen >"$BATS_FILE_TMPDIR/port"
   done 3>&- 4>&- >/dev/null 2>&1 &
   local watcher=$!
-  (cd "$COURSE" && make -s grade SUBMISSIONS="$SUBMISSIONS" OUT="$RESULTS") >"$BATS_FILE_TMPDIR/words" 2>&1 3>&- ||
+  (cd "$COURSE" && TEACHER=secret make -s grade SUBMISSIONS="$SUBMISSIONS" OUT="$RESULTS") >"$BATS_FILE_TMPDIR/words" 2>&1 3>&- ||
     echo "$?" >"$BATS_FILE_TMPDIR/status"
   kill "$watcher"
+}
+
+# A program that keeps the descriptors of all its clients, in a child. It is the
+# child's parent that one sees.
+leave_it_to_a_child() {
+  cat <<'END'
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static pid_t child;
+static void pass_on(int signum)
+{
+    kill(child, signum);
+}
+__attribute__((constructor)) static void hide(void)
+{
+    int status;
+
+    child = fork();
+    if (child <= 0)
+        return;
+    signal(SIGTERM, pass_on);
+    while (waitpid(child, &status, 0) < 0)
+        ;
+    _exit(0);
+}
+END
+  solution "$COURSE" | sed 's/^    conn_free(arg);$/    ;/'
 }
 
 setup() {
@@ -76,9 +110,23 @@ assert_costs_its_own_points() { # STUDENT REASON
 @test "who knows only the visible values fails the hidden checks" {
   run jq -r '.tests[] | select(.score < .max_score) | .visibility' "$RESULTS/carl/results.json"
   refute_output ""
-  run jq -r '.tests[] | select(.name | test("gets its line back")) | "\(.visibility) \(.status)"' "$RESULTS/carl/results.json"
-  assert_output 'visible passed
-after_published failed'
+  run jq -r '.tests[] | select(.name | test("gets its line back")) | "\(.name): \(.visibility) \(.status)"' "$RESULTS/carl/results.json"
+  assert_output '03-tiny: a client gets its line back: visible passed
+03-tiny: a client gets its line back [hidden]: after_published failed'
+}
+
+@test "files with another name or in another place are not graded, and told" {
+  run points_of misnamed
+  assert_output 0/20
+  run cat "$BATS_FILE_TMPDIR/words"
+  assert_line 'grade: not looked at, since no lab that was graded has such a file there:'
+  assert_line '  misnamed/Tiny.c'
+  assert_line '  misnamed/src/tiny.c'
+  refute_line --partial 'ann/labs'
+}
+
+@test "results of students who are not in this run are removed" {
+  [[ ! -e $RESULTS/last-year ]]
 }
 
 @test "endless output is stopped" {
@@ -121,6 +169,24 @@ after_published failed'
   assert_output 0
 }
 
+@test "words with the characters that separate records make no points, and no orders for a terminal" {
+  assert_costs_its_own_points forges-records 'the program had ended, with exit status 1'
+  assert_costs_its_own_points forges-in-the-compiler 'it does not compile'
+  run jq -c '[.score, (.tests | length)]' "$RESULTS/forges-records/results.json"
+  assert_output '[0,8]'
+  run grep -rlP '[\x00-\x08\x0b-\x1f\x7f]' "$RESULTS"
+  assert_output ""
+}
+
+@test "what a child does for the program is measured too" {
+  run jq -r '.tests[] | select(.score < .max_score) | .name' "$RESULTS/child/results.json"
+  assert_line '03-tiny: clients that have left hold no descriptor'
+}
+
+@test "files in memory are bounded" {
+  assert_costs_its_own_points fills-memory-files 'no line "listening on ADDRESS port PORT" came'
+}
+
 @test "bombs for the compiler are stopped" {
   assert_costs_its_own_points compiler-bomb 'it does not compile'
   assert_costs_its_own_points includes-without-end 'it does not compile'
@@ -129,6 +195,13 @@ after_published failed'
 @test "symbolic links out of the folder are not followed" {
   assert_costs_its_own_points link 'there is no plain file tiny.c'
   assert_costs_its_own_points linked-folder 'there is no plain file tiny.c'
+  assert_costs_its_own_points hard-link 'there is no plain file tiny.c'
+}
+
+@test "a student whose name is that of a result is graded like others" {
+  run points_of grades.csv
+  assert_output 20/20
+  [[ -f $RESULTS/grades.csv.student/report.txt ]]
 }
 
 @test "names in the tables are text, no formula and no markup" {
@@ -185,9 +258,29 @@ after_published failed'
   run --separate-stderr scripts/grade "$BATS_TEST_TMPDIR/one"
   assert_failure 2
   assert_equal "$stderr" "grade: nobody handed in a file of a lab"
+  LIMIT=x run --separate-stderr scripts/grade "$BATS_TEST_TMPDIR/one"
+  assert_failure 2
+  assert_equal "$stderr" "grade: LIMIT is a number of seconds, not x"
+  run --separate-stderr scripts/grade --all
+  assert_failure 2
+  assert_equal "${stderr_lines[0]}" "usage: scripts/grade SUBMISSIONS [OUT]"
   LABS=03-no run --separate-stderr scripts/grade "$BATS_TEST_TMPDIR/one"
   assert_failure 2
   assert_equal "$stderr" "grade: no lab 03-no"
+}
+
+@test "one that could not be graded has no points, and the run says that it failed" {
+  mkdir -p "$BATS_TEST_TMPDIR/in/ann"
+  cp "$SUBMISSIONS/ann/labs/03-tiny/tiny.c" "$BATS_TEST_TMPDIR/in/ann"
+  cd "$COURSE"
+  PATH=$BATS_TEST_TMPDIR:$PATH
+  printf '#!/bin/sh\nexit 125\n' >"$BATS_TEST_TMPDIR/timeout"
+  chmod +x "$BATS_TEST_TMPDIR/timeout"
+  run scripts/grade "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/out"
+  assert_failure 1
+  assert_line --partial 'grade: something could not be graded'
+  run tail -n 1 "$BATS_TEST_TMPDIR/out/grades.csv"
+  assert_output '"ann",0,0,20,0'
 }
 
 @test "the table and the words are Chinese where LANG is" {

@@ -72,6 +72,18 @@ known_lines() {
   assert_success
 }
 
+# (make install is libevent's own.)
+@test "a handout names no target that it has not" {
+  "$ROOT/scripts/handout" "$OUT"
+  run bash -c 'grep -hoE "\`make [a-z0-9-]+" "$1"/README*.md "$1"/chapters/*/README*.md | sed "s/.*make //; /^install\$/d" | sort -u' - "$OUT"
+  (("${#lines[@]}" > 10))
+  cd "$OUT"
+  for target in "${lines[@]}"; do
+    run make -s -n "$target"
+    refute_output --partial "no target"
+  done
+}
+
 @test "a handout goes into an empty folder only" {
   mkdir "$OUT"
   touch "$OUT/mine"
@@ -147,4 +159,10 @@ unpack() { # SUBMISSION [LABS]
   assert_equal "${stderr_lines[0]}" 'usage: scripts/handout [--github | --gradescope] OUT'
   run --separate-stderr "$COURSE/scripts/handout" --moodle "$OUT"
   assert_failure 2
+  LABS=03-tiny run --separate-stderr "$COURSE/scripts/handout" "$OUT"
+  assert_failure 2
+  assert_equal "$stderr" 'handout: LABS goes with FORMAT=gradescope; students get all labs'
+  LABS=03-no run --separate-stderr "$COURSE/scripts/handout" --gradescope "$OUT"
+  assert_failure 2
+  assert_equal "$stderr" 'handout: no lab 03-no; make labs lists them'
 }

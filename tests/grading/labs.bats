@@ -35,7 +35,7 @@ chinese() {
   assert_failure
   assert_line 'The first run is meant to be red: it shows what is to be done.'
   assert_line "The starter is in $MINE: this file is yours now."
-  assert_line --partial '✗ a client gets its line back  (0 of 4)'
+  assert_line --partial '✗ a client gets its line back  (0 of 4 points)'
   assert_line --regexp '^score: 0 of 10 \(0 %\)$'
   run cmp "$MINE" <(unifdef -x2 -USOLUTION "$LAB/tiny.c")
   assert_success
@@ -68,7 +68,7 @@ hand_in_wrong() {
   run scripts/lab run 03-tiny
   assert_failure 1
   run sed -n '/gets its line back  (/,/read on/p' <<<"$output"
-  assert_output '  ✗ a client gets its line back  (0 of 4)
+  assert_output '  ✗ a client gets its line back  (0 of 4 points)
       ✓ the server listens
       ✗ A sends a line and gets it back
           sent      hello\n
@@ -83,7 +83,7 @@ hand_in_wrong() {
   run chinese scripts/lab run 03-tiny
   assert_failure 1
   run sed -n '/收回自己发出的一行  (/,/参考/p' <<<"$output"
-  assert_output '  ✗ 客户端能收回自己发出的一行  (0/4)
+  assert_output '  ✗ 客户端能收回自己发出的一行  (0/4 分)
       ✓ 服务器开始监听
       ✗ A 发出一行并原样收回
           发送  hello\n
@@ -110,7 +110,9 @@ hand_in_wrong() {
   assert_line --index 1 '用哪个函数'
   scripts/lab hint 03-tiny
   run scripts/lab hint 03-tiny
-  assert_line --index 0 'There is no further hint; this is the last.'
+  assert_line --index 0 'There is no further hint. Once more, from the first:'
+  assert_line --index 1 '03-tiny: hint 1 of 3'
+  assert_line --index 5 '03-tiny: hint 3 of 3'
 }
 
 @test "a long hint is folded at its spaces, and no line ends in one" {
@@ -163,22 +165,27 @@ hand_in_wrong() {
   assert_equal "${stderr_lines[1]}" "  03-tiny"
 }
 
-@test "a chapter's number stands for its first lab that has not been passed" {
+@test "a chapter's number stands for its lab that was checked last, or the first that is not passed" {
   scripts/new-lab 03 other
+  scripts/lab run 03-tiny || true
+  run scripts/lab hint 03
+  assert_line --index 0 '03-tiny: hint 1 of 3'
   hand_in
   scripts/lab run 03-tiny
   run scripts/lab hint 03
   assert_line --index 0 '03-other: hint 1 of 3'
   run scripts/lab hint 3-tiny
-  assert_line --index 0 '03-tiny: hint 1 of 3'
+  assert_line --index 0 '03-tiny: hint 2 of 3'
+  run scripts/lab hint tiny
+  assert_line --index 0 '03-tiny: hint 3 of 3'
 }
 
 @test "a program that does not compile is told with the compiler's words" {
   hand_in 's/^int main\(.*/int main(int argc, char **argv, what)/'
   run scripts/lab run 03-tiny
   assert_failure 1
-  assert_line '  ✗ it does not compile  (0 of 10)'
-  assert_line --regexp '\| tiny.c:[0-9]+:[0-9]+: error: '
+  assert_line '  ✗ it does not compile  (0 of 10 points)'
+  assert_line --regexp '\| labs/03-tiny/tiny.c:[0-9]+:[0-9]+: error: '
   assert_line 'score: 0 of 10 (0 %)'
 }
 
@@ -198,12 +205,22 @@ hand_in_wrong() {
   assert_line --partial 'the program had ended, with exit status 7'
 }
 
+@test "what a program prints itself is kept, and told where" {
+  hand_in 's/^    if \(bufferevent_write_buffer.*/    fprintf(stderr, "here I am\\n");\n    printf("and here\\n");\n    exit(7);/'
+  run scripts/lab run 03-tiny
+  assert_line 'What it printed itself: build/labs/03-tiny/results.output'
+  run cat build/labs/03-tiny/results.output
+  assert_line --index 0 '=== a client gets its line back'
+  assert_line --index 3 'and here'
+  assert_line --index 5 'here I am'
+}
+
 @test "the sanitizer's report shows the line of the student's file" {
   hand_in 's/^    conn_free\(arg\);$/&\n    ((struct conn *)arg)->bev = NULL;/'
   run scripts/lab run 03-tiny
   assert_failure 1
   assert_line --partial 'sanitizer:  AddressSanitizer: heap-use-after-free'
-  assert_line --regexp '^          tiny.c:[0-9]+  \(\(struct conn \*\)arg\)->bev = NULL;$'
+  assert_line --regexp '^          labs/03-tiny/tiny.c:[0-9]+  \(\(struct conn \*\)arg\)->bev = NULL;$'
 }
 
 @test "one that leaves by exit or _exit in a callback, or hides its leaks, has not freed all" {
@@ -251,6 +268,55 @@ hand_in_wrong() {
   assert_failure 1
   assert_line --partial 'the check itself failed'
   assert_line --partial 'conect: command not found'
+}
+
+@test "a check that waits for ever is ended, and says so" {
+  sed -i 's/^  expect_nothing A/  tail -f \/dev\/null/; s/^lab .*/&\nCHECK_S=1/' "$LAB/checks.bash"
+  hand_in
+  run scripts/lab run 03-tiny
+  assert_failure 1
+  assert_line --partial '✗ nothing else comes'
+  assert_line '          this takes longer than all patience, and was ended'
+  assert_line --partial '✓ what comes in two pieces comes back whole'
+}
+
+@test "a program in an endless loop is told as that" {
+  hand_in 's/^    if \(bufferevent_write_buffer.*/    for (volatile int i = 1; i;);\n&/'
+  run scripts/lab run 03-tiny
+  assert_failure 1
+  assert_line '          the program is busy all the time: is there a loop that does not end?'
+}
+
+@test "what is used after it was freed is told with the place that freed it" {
+  hand_in 's/^    conn_free\(arg\);$/&\n    ((struct conn *)arg)->bev = NULL;/'
+  run scripts/lab run 03-tiny
+  assert_line --regexp '^          freed at labs/03-tiny/tiny.c:[0-9]+  free\(conn\);$'
+}
+
+@test "Ctrl-C leaves no folder and no process behind" {
+  # The user of the box has to reach it.
+  BIN=$(mktemp -d)
+  chmod 755 "$BIN"
+  sed -i 's/^  expect_nothing A/  tail -f \/dev\/null/' "$LAB/checks.bash"
+  hand_in
+  # With a process group of its own, as on a terminal, where SIGINT is not ignored.
+  TMPDIR=$BIN perl -e '$SIG{INT} = "DEFAULT"; setpgrp; exec @ARGV' scripts/lab run 03-tiny >"$BATS_TEST_TMPDIR/words" 2>&1 3>&- &
+  for ((i = 0; i < 1000; i++)); do
+    ! compgen -G "$BIN/*/work/A.out" >/dev/null || break
+    sleep 0.05
+  done
+  kill -INT -- -$!
+  wait $! || true
+  for ((i = 0; i < 200; i++)); do
+    [[ $(ls "$BIN") ]] || break
+    sleep 0.05
+  done
+  run cat "$BATS_TEST_TMPDIR/words"
+  refute_output --partial 'score'
+  run ls "$BIN"
+  assert_output ""
+  run pgrep -f "$COURSE/scripts/lab-check"
+  assert_failure
 }
 
 @test "without a box nothing runs, unless it is asked for" {

@@ -54,12 +54,14 @@ keep_mutant() { # NAME
 
 @test "make test-labs fails for a lab with a TODO, with too few mutants, or with the engine's variables" {
   echo TODO >>"$LAB/TASK.md"
-  sed -i 's/COUNT/ARRIVED/g' "$LAB"/*.bash
+  sed -i 's/COUNT/ARRIVED/g; s/^check 4 "How it works"/check 3 "How it runs"/' "$LAB"/*.bash
   keep_mutant leaks-clients
   run scripts/test-labs tiny
   assert_failure
   assert_line --partial 'TODO'
   assert_line --partial 'there are fewer than five mutants'
+  assert_line --partial 'the points of checks.bash sum up to 9, not to 10 or 20'
+  assert_line --partial 'the chapter has no heading "How it runs"'
   assert_line --partial 'calls a value ARRIVED, which is a variable of scripts/lab-steps.bash'
 }
 

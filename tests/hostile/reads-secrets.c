@@ -1,5 +1,6 @@
 /* reads-secrets.c -- looks for what is not its own. SECRETS is a list of paths
  * that the test puts in. If it can read one of them it says so, on a port. */
+#define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,6 +17,18 @@ static void found(const char *path)
     pause();
 }
 
+/* Whether there is a text in a file. */
+static int holds(const char *path, const char *text)
+{
+    static char content[65536];
+    int fd = open(path, O_RDONLY);
+    ssize_t length = fd < 0 ? -1 : read(fd, content, sizeof(content));
+
+    if (fd >= 0)
+        close(fd);
+    return length > 0 && memmem(content, length, text, strlen(text));
+}
+
 /* Whatever a process can be seen to have open, or to call its root. */
 static void look_through_processes(void)
 {
@@ -28,7 +41,7 @@ static void look_through_processes(void)
                 found(path);
         }
         snprintf(path, sizeof(path), "/proc/%d/environ", pid);
-        if (pid != getpid() && open(path, O_RDONLY) >= 0 && pid < 4)
+        if (holds(path, "TEACHER="))
             found(path);
     }
 }

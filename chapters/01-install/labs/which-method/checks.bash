@@ -2,6 +2,7 @@
 
 lab mend 1 15
 : "${OFF=1}" # the value of EVENT_NO...: libevent takes any, also an empty one
+: "${ODD=}"  # the name of the first back end with EVENT_EPOLL_USE_CHANGELIST: in no list
 SUPPORTED="epoll poll select"
 
 # A leak is looked for in one check alone, and there thoroughly: what lies on the
@@ -44,6 +45,10 @@ check 1 "Which versions?" names_all \
   "打印 libevent 的版本、每一个后端，以及正在使用的后端"
 names_all() {
   says epoll
+  if [[ $ODD ]]; then
+    says "$ODD" EVENT_EPOLL_USE_CHANGELIST=1
+    says poll EVENT_EPOLL_USE_CHANGELIST=1 EVENT_NOEPOLL=1
+  fi
 }
 
 check 3 "What goes wrong" switched_off \

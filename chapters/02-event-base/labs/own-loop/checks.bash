@@ -5,6 +5,7 @@ lab make 2 40
 : "${LONG:=100000}" "${LONG_PRIMES:=9592}"
 
 ENDLESS=999999999 # takes hours
+LABOURS=yes
 
 # A brings a job that does not end while the check runs. It writes straight into
 # its socket, so that the job is there before anything that is sent later.

@@ -106,7 +106,7 @@ static void conn_free(struct conn *conn)
 
 /* Take LINE apart: a number, a character, a number. */
 static enum result parse_line(const char *line, size_t length, long long *left,
-    char *operator, long long * right)
+    char *op, long long *right)
 {
     char *end;
 
@@ -115,9 +115,12 @@ static enum result parse_line(const char *line, size_t length, long long *left,
     const char *at = end + strspn(end, " ");
     if (end == line || *at == '\0')
         return NOT_UNDERSTOOD;
-    *operator= * at++;
+    *op = *at++;
     *right = strtoll(at, &end, 10);
-    if (end == at || end != line + length) /* more follows, perhaps a NUL */
+    if (end == at)
+        return NOT_UNDERSTOOD;
+    end += strspn(end, " ");
+    if (end != line + length) /* more follows, perhaps a NUL */
         return NOT_UNDERSTOOD;
     return errno == ERANGE ? OVERFLOWS : FINE;
 }
@@ -126,13 +129,13 @@ static enum result parse_line(const char *line, size_t length, long long *left,
 static enum result calculate(const char *line, size_t length, long long *value)
 {
     long long left, right;
-    char operator;
-    enum result result = parse_line(line, length, &left, &operator, & right);
+    char op;
+    enum result result = parse_line(line, length, &left, &op, &right);
 
 #ifdef SOLUTION
     if (result != FINE)
         return result;
-    switch (operator) {
+    switch (op) {
     case '+':
         return __builtin_add_overflow(left, right, value) ? OVERFLOWS : FINE;
     case '-':

@@ -30,6 +30,8 @@ calculates() {
   ask A "$X / $Y" $((X / Y))
   step "a line that ends in \\r\\n" "以 \\r\\n 结尾的行"
   ask A "$Y + $X\r" $((X + Y))
+  step "spaces more and less" "空格有多有少"
+  ask A "  $X+  $Y " $((X + Y))
 }
 
 check 2 "Move bytes" says_what_is_wrong \
@@ -89,14 +91,17 @@ skips_a_long_line() {
   connect A
   printf -v line '%s - %*d' "$X" $((80 - ${#X} - 3)) "$Y"
   ask A "$line" $((X - Y))
+  step "so is one that comes with \\r first, and \\n after it" "\\r 先到、\\n 后到的，也照常计算"
+  send A "$line\r"
+  expect_nothing A
+  ask A "" $((X - Y))
   step "a line of 81 bytes is too long; the next one is heard" "81 字节的行过长；下一行仍有应答"
   ask A "$line " "error: line too long"
   ask A "$X - 1" $((X - 1))
   step "16 MB come without the end of a line, and memory stays as it is" "收到 16 MB 仍没有换行，内存不增长"
   note_resources
   head -c 16777216 /dev/zero | tr '\0' 7 >"$WORK/long"
-  send_file A "$WORK/long"
-  wait $!
+  send_all A "$WORK/long"
   settle
   expect_memory_within 8192
   step "one error line answers it; the next line is heard" "对它只应答一行错误；下一行仍有应答"

@@ -266,8 +266,7 @@ long_lines() {
   step "of $FLOOD_MB MB without a newline nothing is kept, and nothing is said yet" "$FLOOD_MB MB 没有换行符的内容一点也不保留，暂时也不应答"
   head -c "${FLOOD_MB}M" /dev/zero | tr '\0' z >"$WORK/flood"
   note_resources
-  send_file A "$WORK/flood"
-  wait $!
+  send_all A "$WORK/flood"
   settle
   expect_memory_within 8192
   expect_nothing_left A
