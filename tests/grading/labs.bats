@@ -342,6 +342,21 @@ hand_in_wrong() {
   assert_success
 }
 
+@test "as another user, a program is graded only if it cannot read the hidden checks" {
+  ((EUID == 0)) || skip "for root alone"
+  BIN=$(mktemp -d)
+  printf '#!/bin/sh\nexit 1\n' | tee "$BIN/bwrap" >"$BIN/unshare"
+  cp -r "$COURSE" "$BIN/course"
+  chmod -R 755 "$BIN"
+  hand_in
+  PATH=$BIN:$PATH run "$BIN/course/scripts/lab-check" --hidden "$BIN/course/$LAB" "$MINE" "$BATS_TEST_TMPDIR/results"
+  assert_failure 125
+  assert_output --partial "every user can read the hidden checks; chmod 700 '$BIN/course'"
+  chmod 700 "$BIN/course"
+  PATH=$BIN:$PATH run "$BIN/course/scripts/lab-check" --hidden "$BIN/course/$LAB" "$MINE" "$BATS_TEST_TMPDIR/results"
+  assert_success
+}
+
 @test "for root, each run is another user's, who is not root" {
   ((EUID == 0)) || skip "for root alone"
   sed -i "s|^  expect_nothing A|&\n  stat -c %u /proc/\$PID >>$BATS_TEST_TMPDIR/users|" "$LAB/checks.bash"
