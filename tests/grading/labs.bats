@@ -342,6 +342,22 @@ hand_in_wrong() {
   assert_success
 }
 
+@test "the processes of a program are found, also while some of them end" {
+  cat >"$BATS_TEST_TMPDIR/look" <<'END'
+(for ((i = 0; i < 400; i++)); do bash -c 'true & true & wait'; done) &
+until [[ ! $(jobs -r) ]]; do
+  for ((j = 0; j < 50; j++)); do find_family $$; done
+done
+echo "${FAMILY[0]}"
+END
+  run timeout 60 bash -c "$(
+    sed -n '/^find_family/,/^}/p' "$ROOT/scripts/lab-check"
+    cat "$BATS_TEST_TMPDIR/look"
+  )"
+  assert_success
+  assert_output --regexp '^[0-9]+$'
+}
+
 @test "as another user, a program is graded only if it cannot read the hidden checks" {
   ((EUID == 0)) || skip "for root alone"
   BIN=$(mktemp -d)
