@@ -247,7 +247,7 @@ find_program() {
   local pid=$RUN comm child
   while :; do
     comm=''
-    { read -r comm <"/proc/$pid/comm"; } 2>/dev/null || true
+    { read -r -d '' comm <"/proc/$pid/comm"; } 2>/dev/null || true
     [[ $comm != "${NAME:0:15}" ]] || {
       PID=$pid
       return
@@ -466,14 +466,14 @@ send_file() { # CLIENT FILE
 # Returns when the client has taken the file, which may not be what the program has
 # read. As long as more is taken, the limit starts anew.
 send_all() { # CLIENT FILE
-  local sender before='' at=0
+  local sender before=''
   send_file "$1" "$2"
   sender=$!
   until until_true has_ended "$sender"; do
-    { read -r _ at <"/proc/$sender/fdinfo/3"; } 2>/dev/null || continue
-    [[ $at != "$before" && ! -s $WORK/stopped ]] ||
+    find_position "/proc/$sender/fdinfo/3" || continue
+    [[ $POSITION != "$before" && ! -s $WORK/stopped ]] ||
       fail "the program does not read what the client sends" "程序没有读取客户端发来的数据"
-    before=$at
+    before=$POSITION
   done
 }
 
@@ -516,12 +516,21 @@ size_of() { # CLIENT: how many bytes came in all
   echo "$ARRIVED"
 }
 
+# Where somebody stands in a file that he has open, into POSITION: see proc(5),
+# fdinfo. All of a file in /proc has to be read: what is left of one, bash may give
+# to who reads the next.
+find_position() { # FDINFO
+  local text=''
+  { read -r -d '' text <"$1"; } 2>/dev/null || [[ $text ]] || return 1
+  [[ $text =~ ^pos:[[:space:]]*([0-9]+) ]] && POSITION=${BASH_REMATCH[1]}
+}
+
 # How many bytes came in all, into ARRIVED: as long as there is one who writes them
 # down, by where he stands in his file. See proc(5), fdinfo.
 count_bytes() { # CLIENT
   local process=/proc/${CLIENT[$1]:-none}
   [[ $process/fd/1 -ef $WORK/$1.out ]] &&
-    { read -r _ ARRIVED <"$process/fdinfo/1"; } 2>/dev/null ||
+    find_position "$process/fdinfo/1" && ARRIVED=$POSITION ||
     ARRIVED=$(stat -c %s "$WORK/$1.out")
 }
 

@@ -46,7 +46,8 @@ watch_it_wait() {
   BUSY=0
   for ((i = 0; i < 25; i++)); do
     nap 0.02
-    read -r stat <"/proc/$PID/stat" 2>/dev/null || fail
+    stat=''
+    { read -r -d '' stat <"/proc/$PID/stat"; } 2>/dev/null || [[ $stat ]] || fail
     [[ ${stat##*) } != [RD]* ]] || BUSY=$((BUSY + 1))
   done
   WROTE=$(($(wc -l <"$WORK/stderr") - before))
