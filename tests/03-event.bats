@@ -1,5 +1,6 @@
 setup() {
   load lib/course
+  load lib/servers
 }
 
 teardown() {
@@ -327,4 +328,48 @@ after its callback: pending"
   chmod 711 "$BATS_RUN_TMPDIR" "${BATS_TEST_TMPDIR%/*}" "${BATS_TEST_TMPDIR%/*/*}" "$BATS_TEST_TMPDIR"
   run -1 "${drop[@]}" "$BATS_TEST_TMPDIR/echo-server" 127.0.0.1 7
   assert_output "echo-server: cannot listen on 127.0.0.1 port 7: Permission denied"
+}
+
+@test "echo-server goes on when nobody reads its output (E19)" {
+  serves_with_a_full_pipe echo-server
+}
+
+@test "echo-server goes on when its terminal is stopped (E19)" {
+  serves_on_a_stopped_terminal echo-server
+}
+
+@test "echo-server keeps the numbers of missing standard descriptors free (E20)" {
+  serves_without_standard_descriptors echo-server
+}
+
+@test "echo-server serves the next client as soon as a descriptor is free (E21)" {
+  serves_as_soon_as_a_descriptor_is_free echo-server
+}
+
+@test "echo-server lets 300 clients wait while it is busy (E22)" {
+  takes_300_connections_while_stopped echo-server
+}
+
+@test "echo-server has the kernel ask silent peers whether they still exist (E25)" {
+  start echo-server
+  open_client 5
+  assert_talks 5
+  wait_for asks_silent_peers
+}
+
+@test "echo-server can be ended while it looks up a name (E23)" {
+  ends_while_it_looks_up_a_name echo-server
+}
+
+@test "echo-server drops clients that find no memory, and lives on (E24)" {
+  drops_clients_that_find_no_memory echo-server
+}
+
+@test "event-states exits 1 when its output cannot be written" {
+  run -1 states_to_a_full_disk
+  assert_output "event-states: cannot write to standard output: No space left on device"
+}
+
+states_to_a_full_disk() {
+  course event-states >/dev/full
 }

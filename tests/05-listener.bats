@@ -1,5 +1,13 @@
 setup() {
   load lib/course
+  load lib/servers
+  # shellcheck disable=SC2317 # called by lib/servers
+  # Its clients are greeted: nothing that they say is answered.
+  assert_talks() { # FD
+    local greeting
+    read -r -t "$LIMIT" -u "$1" greeting || fail "client $1 is not greeted"
+    assert_regex "$greeting" "^hello, client [0-9]+$"
+  }
 }
 
 teardown() {
@@ -82,6 +90,58 @@ start_two() {
   assert_equal "$(count_lines "^client")" "$before"
 }
 
+# Connect, say 1000 bytes, and read what comes: the last line is "end" or the error.
+talk_first() {
+  # shellcheck disable=SC2016 # perl's own $
+  perl -MSocket=:all -e '
+    my $port = shift;
+    socket(my $s, PF_INET, SOCK_STREAM, 0) or die "socket: $!";
+    connect($s, sockaddr_in($port, INADDR_LOOPBACK)) or die "connect: $!";
+    syswrite($s, "x" x 1000);
+    print "sent\n"; $| = 1; print ""; <STDIN>;
+    my $got;
+    while ($got = sysread($s, my $bytes, 4096)) { print $bytes }
+    print defined $got ? "end\n" : "$!\n"' "$PORT"
+}
+
+@test "a client that spoke first reads the greeting and the end, no reset (J1)" {
+  start_two
+  kill -USR1 "$PID"
+  wait_for_line "^paused"
+  mkfifo "$BATS_TEST_TMPDIR/go"
+  talk_first <"$BATS_TEST_TMPDIR/go" >"$BATS_TEST_TMPDIR/client" 3>&- &
+  OTHERS+=($!)
+  exec 6>"$BATS_TEST_TMPDIR/go"
+  wait_for grep -q sent "$BATS_TEST_TMPDIR/client"
+  kill -USR1 "$PID"
+  wait_for_line "^client 1"
+  settle "$PID"
+  echo go >&6
+  wait_for has_ended "${OTHERS[-1]}"
+  run -0 cat "$BATS_TEST_TMPDIR/client"
+  assert_output "sent
+hello, client 1
+end"
+}
+
+@test "a client that does not close after the greeting is not waited for" {
+  build_own listener-pause 's/(LINGER = )\{2, 0\}/\1{0, 100000}/'
+  start_two
+  before=$(descriptors_of "$PID")
+  open_client 5
+  assert_talks 5
+  has_descriptors "$PID" $((before + 1)) || has_descriptors "$PID" "$before"
+  wait_for has_descriptors "$PID" "$before"
+}
+
+descriptors_of() { # PID
+  find "/proc/$1/fd" -mindepth 1 | wc -l
+}
+
+has_descriptors() { # PID COUNT
+  [[ $(descriptors_of "$1") == "$2" ]]
+}
+
 @test "listener-pause survives clients that go at once" {
   start_two
   for _ in {1..50}; do
@@ -107,4 +167,39 @@ start_two() {
   assert_output "hello, client 1"
   run -1 course listener-pause ::1 "$PORT"
   assert_line "listener-pause: cannot listen on ::1 port $PORT: Address already in use"
+}
+
+@test "listener-pause goes on when nobody reads its output" {
+  serves_with_a_full_pipe listener-pause
+}
+
+@test "listener-pause goes on when its terminal is stopped" {
+  serves_on_a_stopped_terminal listener-pause
+}
+
+@test "listener-pause keeps the numbers of missing standard descriptors free" {
+  serves_without_standard_descriptors listener-pause
+}
+
+@test "listener-pause serves the next client as soon as a descriptor is free" {
+  serves_as_soon_as_a_descriptor_is_free listener-pause
+}
+
+@test "listener-pause lets 300 clients wait while it is busy" {
+  takes_300_connections_while_stopped listener-pause
+}
+
+@test "the kernel asks silent peers of both listeners whether they still exist (J2)" {
+  start_two
+  open_client 5
+  assert_talks 5
+  wait_for asks_silent_peers
+  PORT=$SECOND
+  open_client 6
+  assert_talks 6
+  wait_for asks_silent_peers
+}
+
+@test "listener-pause can be ended while it looks up a name" {
+  ends_while_it_looks_up_a_name listener-pause
 }

@@ -1,5 +1,6 @@
 setup() {
   load lib/course
+  load lib/servers
   CAPITALS=yes
 }
 
@@ -244,6 +245,33 @@ refuses() {
   run -1 read -r -t "$LIMIT" -u 5 _
 }
 
+@test "uppercase-server does not drop a client that reads slowly (U26)" {
+  build_own uppercase-server 's/(IDLE = )\{60, 0\}/\1{1, 0}/'
+  start uppercase-server
+  make_bytes "$BATS_TEST_TMPDIR/message" $((2 << 20))
+  open_client 5
+  cat "$BATS_TEST_TMPDIR/message" >&5 3>&- &
+  OTHERS+=($!)
+  # 50 kB at a time, for three times as long as it may be idle; then the rest.
+  for _ in {1..30}; do
+    head -c 50000 <&5
+    sleep 0.1
+  done >"$BATS_TEST_TMPDIR/answer"
+  head -c $(((2 << 20) - 30 * 50000)) <&5 >>"$BATS_TEST_TMPDIR/answer"
+  cmp "$BATS_TEST_TMPDIR/answer" <(upper <"$BATS_TEST_TMPDIR/message")
+  assert_talks 5
+  assert_equal "$(count_lines "dropped")" 0
+}
+
+@test "uppercase-server drops a client that reads nothing for too long" {
+  build_own uppercase-server 's/(IDLE = )\{60, 0\}/\1{0, 300000}/'
+  start uppercase-server
+  open_client 5
+  head -c 32M /dev/zero >&5 3>&- 2>/dev/null &
+  OTHERS+=($!)
+  wait_for_line "^uppercase-server: dropped a client that was idle$"
+}
+
 @test "uppercase-server answers 64 KiB messages without a 40 ms wait each" {
   start uppercase-server
   open_client 5
@@ -295,4 +323,39 @@ refuses() {
   done
   run -1 course uppercase-server no-such-host.invalid 0
   assert_output --regexp "^uppercase-server: cannot resolve no-such-host.invalid: "
+}
+
+@test "uppercase-server goes on when nobody reads its output (U20)" {
+  serves_with_a_full_pipe uppercase-server
+}
+
+@test "uppercase-server goes on when its terminal is stopped (U20)" {
+  serves_on_a_stopped_terminal uppercase-server
+}
+
+@test "uppercase-server keeps the numbers of missing standard descriptors free (U21)" {
+  serves_without_standard_descriptors uppercase-server
+}
+
+@test "uppercase-server serves the next client as soon as a descriptor is free (U22)" {
+  serves_as_soon_as_a_descriptor_is_free uppercase-server
+}
+
+@test "uppercase-server lets 300 clients wait while it is busy (U23)" {
+  takes_300_connections_while_stopped uppercase-server
+}
+
+@test "uppercase-server has the kernel ask silent peers whether they still exist" {
+  start uppercase-server
+  open_client 5
+  assert_talks 5
+  wait_for asks_silent_peers
+}
+
+@test "uppercase-server can be ended while it looks up a name (U24)" {
+  ends_while_it_looks_up_a_name uppercase-server
+}
+
+@test "uppercase-server drops clients that find no memory, and lives on (U25)" {
+  drops_clients_that_find_no_memory uppercase-server
 }

@@ -158,6 +158,99 @@ wait_for_reply() {
   has_lines 1 "^stdin-client: lost the connection to 127.0.0.1 port $PORT: Connection reset by peer$"
 }
 
+# A server for one client: it reads 80,000 bytes, says "enough", and then ends its
+# side and reads on, or closes. At the end it prints how many bytes came.
+start_server_that_has_enough() { # half-closes|closes
+  LOG=$BATS_TEST_TMPDIR/enough.log
+  # shellcheck disable=SC2016 # perl's own $
+  perl -MSocket=:all -e '
+    $| = 1;
+    socket(my $l, PF_INET, SOCK_STREAM, 0) or die "socket: $!";
+    bind($l, sockaddr_in(0, INADDR_LOOPBACK)) && listen($l, 1) or die "listen: $!";
+    print "listening on port ", (sockaddr_in(getsockname($l)))[0], "\n";
+    accept(my $s, $l) or die "accept: $!";
+    my $came = 0;
+    while ($came < 80000) { $came += sysread($s, my $bytes, 80000 - $came) || last }
+    syswrite($s, "enough\n");
+    if ($ARGV[0] eq "half-closes") {
+      shutdown($s, 1);
+      while (my $got = sysread($s, my $bytes, 65536)) { $came += $got }
+    }
+    close($s);
+    print "came $came\n"; ' "$1" >"$LOG" 2>&1 </dev/null 3>&- &
+  PID=$!
+  OTHERS+=("$PID")
+  wait_for_line "^listening on port [0-9]+$"
+  PORT=$(sed -n 's/^listening on port //p' "$LOG")
+}
+
+@test "stdin-client sends the rest when the server has ended its side alone (C15)" {
+  start_server_that_has_enough half-closes
+  server=$LOG
+  mkfifo "$BATS_TEST_TMPDIR/input"
+  spawn_client_on "$BATS_TEST_TMPDIR/input"
+  exec 6>"$BATS_TEST_TMPDIR/input"
+  head -c 80000 /dev/zero >&6
+  wait_for_line "^connection closed$"
+  head -c 920000 /dev/zero >&6
+  exec 6>&-
+  assert_exit 0
+  assert_equal "$(<"$LOG")" "the client has connected to server
+recv enough from server
+connection closed
+finished"
+  LOG=$server
+  wait_for has_lines 1 "^came 1000000$"
+}
+
+@test "stdin-client exits 1 and says so where input could not be sent" {
+  start_server_that_has_enough closes
+  make_bytes "$BATS_TEST_TMPDIR/message" 1000000
+  run -1 client <"$BATS_TEST_TMPDIR/message"
+  assert_line --regexp "^stdin-client: lost the connection to 127.0.0.1 port $PORT: (Connection reset by peer|Broken pipe)$"
+  refute_line finished
+}
+
+@test "stdin-client says that a late last line was not read (C16)" {
+  start_server_that_has_enough closes
+  mkfifo "$BATS_TEST_TMPDIR/input"
+  spawn_client_on "$BATS_TEST_TMPDIR/input"
+  exec 6>"$BATS_TEST_TMPDIR/input"
+  head -c 80000 /dev/zero >&6
+  wait_for_line "^connection closed$"
+  echo late >&6
+  exec 6>&-
+  assert_exit 1
+  has_lines 1 "^stdin-client: lost the connection to "
+}
+
+spawn_client_on() { # INPUT
+  local path
+  path=$(program stdin-client)
+  LOG=$BATS_TEST_TMPDIR/client.log
+  "${UNDER_COMMAND[@]}" "$path" 127.0.0.1 "$PORT" <"$1" >"$LOG" 2>&1 3>&- &
+  PID=$!
+  STARTED[$PID]=$LOG
+}
+
+@test "stdin-client ends on a terminal when the server closes, without a key" {
+  start_server_that_has_enough closes
+  path=$(program stdin-client)
+  { head -c 80000 /dev/zero | tr '\0' '\n' && wait_for grep -q finished "$BATS_TEST_TMPDIR/typescript"; } |
+    timeout "$LIMIT" script -qefc "$path 127.0.0.1 $PORT" "$BATS_TEST_TMPDIR/typescript" >/dev/null
+  grep -q "^connection closed" "$BATS_TEST_TMPDIR/typescript"
+}
+
+@test "stdin-client keeps the numbers of missing standard descriptors free" {
+  start uppercase-server
+  run -1 client_without_output <<<hello
+  assert_output --partial "stdin-client: cannot write to standard output: Bad file descriptor"
+}
+
+client_without_output() {
+  course stdin-client 127.0.0.1 "$PORT" >&-
+}
+
 @test "stdin-client frees all that it made (C10)" {
   find_leaks_in stdin-client
   # What only a frame that has been left still points to is a leak as well.
@@ -208,7 +301,7 @@ wait_for_reply() {
 @test "stdin-client ends with a reason when standard output or input is gone" {
   start uppercase-server
   run -1 to_full_device <<<hello
-  assert_output "stdin-client: cannot write standard output: No space left on device"
+  assert_output "stdin-client: cannot write to standard output: No space left on device"
   run -1 from_closed_input
   assert_output "stdin-client: cannot read standard input: Bad file descriptor"
 }

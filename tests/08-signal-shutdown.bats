@@ -1,5 +1,6 @@
 setup() {
   load lib/course
+  load lib/servers
 }
 
 teardown() {
@@ -158,4 +159,39 @@ ask_statistics() { # REGEX
 
 @test "signal-shutdown keeps single bytes for a client that never reads in little memory (U19)" {
   keeps_single_bytes_small signal-shutdown
+}
+
+@test "signal-shutdown goes on when nobody reads its output" {
+  serves_with_a_full_pipe signal-shutdown
+}
+
+@test "signal-shutdown goes on when its terminal is stopped" {
+  serves_on_a_stopped_terminal signal-shutdown
+}
+
+@test "signal-shutdown keeps the numbers of missing standard descriptors free" {
+  serves_without_standard_descriptors signal-shutdown
+}
+
+@test "signal-shutdown serves the next client as soon as a descriptor is free" {
+  serves_as_soon_as_a_descriptor_is_free signal-shutdown
+}
+
+@test "signal-shutdown lets 300 clients wait while it is busy" {
+  takes_300_connections_while_stopped signal-shutdown
+}
+
+@test "signal-shutdown has the kernel ask silent peers whether they still exist" {
+  start signal-shutdown
+  open_client 5
+  assert_talks 5
+  wait_for asks_silent_peers
+}
+
+@test "signal-shutdown can be ended while it looks up a name" {
+  ends_while_it_looks_up_a_name signal-shutdown
+}
+
+@test "signal-shutdown drops clients that find no memory, and lives on" {
+  drops_clients_that_find_no_memory signal-shutdown
 }

@@ -1,16 +1,19 @@
 /* echo-server.c -- sends every client back what it sent, on plain events.
  *
- * Build: cc -o echo-server echo-server.c -levent
+ * Build: cc -o echo-server echo-server.c -levent_core
  * Run:   ./echo-server [ADDRESS PORT]     (127.0.0.1 8888)
  * Try:   nc 127.0.0.1 8888, in two terminals at once
  */
 #include <ctype.h>
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +29,7 @@ static const struct timeval REST = {1, 0}; /* after accept has failed */
 struct server {
     struct event_base *base;
     struct event *accept_event;
+    struct event *rest_event; /* pending while no descriptor is left */
     LIST_HEAD(conn_list, conn) conns;
 };
 
@@ -44,6 +48,42 @@ static void usage(int status)
 {
     fprintf(status ? stderr : stdout, "usage: echo-server [ADDRESS PORT]\n");
     exit(status);
+}
+
+/* Print a line on standard output, or on standard error as warnx(3) does. A
+ * line that would block is dropped: a callback that waits for the reader of a
+ * log stops the whole loop. A pipe that poll(2) calls writable has room for
+ * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+__attribute__((format(printf, 2, 3))) static void print_line(
+    FILE *stream, const char *format, ...)
+{
+    struct pollfd pollfd = {.fd = fileno(stream), .events = POLLOUT};
+    va_list arguments;
+
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
+    va_start(arguments, format);
+    if (stream == stderr) {
+        vwarnx(format, arguments);
+    } else {
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+    va_end(arguments);
+}
+
+/* Open what is missing of standard input, output and error: the numbers would
+ * otherwise go to libevent's own descriptors, and what we print with them.
+ * Opened for reading alone, so that printing fails as it did. */
+static void open_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
 }
 
 /* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
@@ -88,7 +128,7 @@ static void print_ready(evutil_socket_t fd)
         sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
     if (error)
         errx(1, "getnameinfo: %s", gai_strerror(error));
-    printf("listening on %s port %s\n", host, port);
+    print_line(stdout, "listening on %s port %s", host, port);
 }
 
 /* Send small answers at once: with Nagle's algorithm on, the end of a long
@@ -98,10 +138,11 @@ static void set_nodelay(evutil_socket_t fd)
     int on = 1;
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
-        warn("cannot set TCP_NODELAY");
+        print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -109,22 +150,28 @@ static void add_event(struct event *event)
 }
 
 /* The events go first: once the fd is closed, its number belongs to the next
- * client, and a back end that still knew the old event would mix them up. */
+ * client, and a back end that still knew the old event would mix them up. Then
+ * a descriptor is free, for which a client may be waiting. */
 static void conn_free(struct conn *conn)
 {
+    struct server *server = conn->server;
+
     LIST_REMOVE(conn, next);
-    event_free(conn->read_event);
+    if (conn->read_event)
+        event_free(conn->read_event);
     if (conn->write_event)
         event_free(conn->write_event);
     close(conn->fd);
     free(conn->queue);
     free(conn);
+    if (event_pending(server->rest_event, EV_TIMEOUT, NULL))
+        event_add(server->accept_event, NULL);
 }
 
-/* The peer is lost, which is its own affair: say why and go on. */
+/* What fails for one client costs that client, not the server. */
 static void conn_fail(struct conn *conn, const char *what)
 {
-    warn("cannot %s a client", what);
+    print_line(stderr, "cannot %s a client: %s", what, strerror(errno));
     conn_free(conn);
 }
 
@@ -145,8 +192,9 @@ static void write_cb(evutil_socket_t fd, short what, void *arg)
         return;
     free(conn->queue);
     conn->queue = NULL;
-    event_del(conn->write_event);
-    add_event(conn->read_event);
+    if (event_del(conn->write_event) < 0 ||
+        event_add(conn->read_event, NULL) < 0)
+        conn_fail(conn, "watch");
 }
 
 /* Keep what the socket did not take, and read no more until it has: the peer
@@ -157,13 +205,15 @@ static void conn_queue(struct conn *conn, const char *data, size_t length)
         conn->write_event = event_new(conn->server->base, conn->fd,
             EV_WRITE | EV_PERSIST, write_cb, conn);
     conn->queue = malloc(length);
-    if (!conn->queue)
-        err(1, "cannot queue an answer");
+    if (!conn->queue || !conn->write_event ||
+        event_add(conn->write_event, NULL) < 0 ||
+        event_del(conn->read_event) < 0) {
+        conn_fail(conn, "queue an answer for");
+        return;
+    }
     memcpy(conn->queue, data, length);
     conn->queue_length = length;
     conn->queue_sent = 0;
-    event_del(conn->read_event);
-    add_event(conn->write_event);
 }
 
 static void conn_echo(struct conn *conn, const char *data, size_t length)
@@ -188,7 +238,7 @@ static void read_cb(evutil_socket_t fd, short what, void *arg)
     if (length > 0) {
         conn_echo(conn, chunk, (size_t)length);
     } else if (length == 0) {
-        printf("client closed\n");
+        print_line(stdout, "client closed");
         conn_free(conn);
     } else if (errno != EAGAIN) {
         conn_fail(conn, "read from");
@@ -200,39 +250,56 @@ static void conn_new(struct server *server, evutil_socket_t fd)
 {
     struct conn *conn = calloc(1, sizeof(*conn));
 
-    if (!conn || evutil_make_socket_nonblocking(fd) < 0)
-        err(1, "cannot prepare a connection");
-    set_nodelay(fd);
+    if (!conn) {
+        print_line(stderr, "cannot serve a client: %s", strerror(errno));
+        close(fd);
+        return;
+    }
     conn->server = server;
     conn->fd = fd;
+    LIST_INSERT_HEAD(&server->conns, conn, next);
+    set_nodelay(fd);
     conn->read_event =
         event_new(server->base, fd, EV_READ | EV_PERSIST, read_cb, conn);
-    add_event(conn->read_event);
-    LIST_INSERT_HEAD(&server->conns, conn, next);
+    if (!conn->read_event || evutil_make_socket_nonblocking(fd) < 0 ||
+        evutil_make_socket_closeonexec(fd) < 0 ||
+        event_add(conn->read_event, NULL) < 0)
+        conn_fail(conn, "serve");
 }
 
-/* The rest is over: accept again. */
+/* The rest is over: accept again. The event is persistent, so that another
+ * second passes if it cannot be added. */
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
-    add_event(arg);
+    struct server *server = arg;
+
+    if (event_add(server->accept_event, NULL) == 0)
+        event_del(server->rest_event);
 }
 
 /* With no descriptor left, the connection stays in the backlog and the event
- * stays ready: to ask again at once would be to spin. So accepting rests. */
+ * stays ready: to ask again at once would be to spin. So accepting rests until
+ * conn_free has closed a descriptor, or for a second. */
+static void rest(struct server *server)
+{
+    if (!event_pending(server->rest_event, EV_TIMEOUT, NULL)) {
+        print_line(stderr, "cannot accept, trying again in a second: %s",
+            strerror(errno));
+        if (event_add(server->rest_event, &REST) < 0)
+            return; /* without a clock, accepting must not stop */
+    }
+    event_del(server->accept_event);
+}
+
 static void accept_cb(evutil_socket_t listener, short what, void *arg)
 {
     struct server *server = arg;
     evutil_socket_t fd = accept(listener, NULL, NULL);
 
-    if (fd >= 0) {
+    if (fd >= 0)
         conn_new(server, fd);
-    } else if (errno != EAGAIN && errno != ECONNABORTED) {
-        warn("cannot accept, trying again in a second");
-        event_del(server->accept_event);
-        if (event_base_once(server->base, -1, EV_TIMEOUT, rest_cb,
-                server->accept_event, &REST) < 0)
-            errx(1, "cannot rest");
-    }
+    else if (errno != EAGAIN && errno != ECONNABORTED)
+        rest(server);
 }
 
 static void signal_cb(evutil_socket_t signum, short what, void *arg)
@@ -242,14 +309,19 @@ static void signal_cb(evutil_socket_t signum, short what, void *arg)
     event_base_loopbreak(base);
 }
 
-/* A listening socket on HOST and PORT that never blocks. */
+/* A listening socket on HOST and PORT that never blocks. What it accepts asks
+ * now and then whether a silent peer still exists: SO_KEEPALIVE is inherited.
+ */
 static evutil_socket_t listen_on(const char *host, const char *port)
 {
     struct evutil_addrinfo *address = resolve(host, port);
     evutil_socket_t fd = socket(address->ai_family, SOCK_STREAM, 0);
+    int on = 1;
 
     if (fd < 0 || evutil_make_socket_nonblocking(fd) < 0 ||
-        evutil_make_listen_socket_reuseable(fd) < 0)
+        evutil_make_socket_closeonexec(fd) < 0 ||
+        evutil_make_listen_socket_reuseable(fd) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
         err(1, "cannot make a socket");
     if (bind(fd, address->ai_addr, (socklen_t)address->ai_addrlen) != 0 ||
         listen(fd, SOMAXCONN) != 0)
@@ -260,12 +332,13 @@ static evutil_socket_t listen_on(const char *host, const char *port)
 
 int main(int argc, char **argv)
 {
+    open_standard_fds();
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         usage(0);
     if ((argc != 1 && argc != 3) || (argc == 3 && parse_port(argv[2]) < 0))
         usage(2);
-    signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of send, no death */
+    signal(SIGPIPE, SIG_IGN); /* writing to a closed connection must fail */
 
     //> base
     struct server server = {.base = event_base_new()};
@@ -278,6 +351,10 @@ int main(int argc, char **argv)
                                    : listen_on("127.0.0.1", "8888");
     server.accept_event =
         event_new(server.base, fd, EV_READ | EV_PERSIST, accept_cb, &server);
+    server.rest_event =
+        event_new(server.base, -1, EV_PERSIST, rest_cb, &server);
+    if (!server.rest_event)
+        errx(1, "cannot make an event");
     add_event(server.accept_event);
 
     //> signals
@@ -297,6 +374,7 @@ int main(int argc, char **argv)
         conn_free(LIST_FIRST(&server.conns));
     event_free(terminate);
     event_free(interrupt);
+    event_free(server.rest_event);
     event_free(server.accept_event);
     close(fd);
     event_base_free(server.base);

@@ -1,6 +1,6 @@
 /* event-states.c -- follows events through their states, call by call.
  *
- * Build: cc -o event-states event-states.c -levent
+ * Build: cc -o event-states event-states.c -levent_core
  * Run:   ./event-states
  * Try:   take EV_PERSIST away from the pipe's event
  */
@@ -155,6 +155,14 @@ static void show_active(struct event_base *base)
     event_free(event);
 }
 
+/* Output that could not be written, because the disk is full or standard output
+ * is closed, is a failure of a program whose output is its result. */
+static void check_output(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        err(1, "cannot write to standard output");
+}
+
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -172,5 +180,6 @@ int main(int argc, char **argv)
     show_active(base);
 
     event_base_free(base);
+    check_output();
     return 0;
 }

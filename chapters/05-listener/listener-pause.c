@@ -1,14 +1,18 @@
 /* listener-pause.c -- two listeners that greet each client, and can be paused.
  *
- * Build: cc -o listener-pause listener-pause.c -levent
+ * Build: cc -o listener-pause listener-pause.c -levent_core
  * Run:   ./listener-pause [ADDRESS PORT]     (127.0.0.1 9995)
  * Try:   nc 127.0.0.1 9995; kill -USR1 $(pidof listener-pause), and nc again
  */
 #include <ctype.h>
 #include <err.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,19 +26,23 @@
 #include <event2/listener.h>
 #include <event2/util.h>
 
-static const struct timeval REST = {1, 0}; /* after accept has failed */
+static const struct timeval REST = {1, 0};   /* after accept has failed */
+static const struct timeval LINGER = {2, 0}; /* from our last word to the end */
 
 struct server {
     struct event_base *base;
     struct evconnlistener *bound; /* made by evconnlistener_new_bind */
     struct evconnlistener *own;   /* by evconnlistener_new, on our own socket */
-    int paused;                   /* both listeners are disabled */
+    struct event *rest_event;     /* pending while no descriptor is left */
+    int paused;                   /* by hand: both listeners are disabled */
     unsigned long clients;        /* greeted so far */
     LIST_HEAD(conn_list, conn) conns;
 };
 
 struct conn {
+    struct server *server;
     struct bufferevent *bev; /* owns the fd */
+    struct event *deadline; /* a client that does not close is not waited for */
     LIST_ENTRY(conn) next;
 };
 
@@ -42,6 +50,42 @@ static void usage(int status)
 {
     fprintf(status ? stderr : stdout, "usage: listener-pause [ADDRESS PORT]\n");
     exit(status);
+}
+
+/* Print a line on standard output, or on standard error as warnx(3) does. A
+ * line that would block is dropped: a callback that waits for the reader of a
+ * log stops the whole loop. A pipe that poll(2) calls writable has room for
+ * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+__attribute__((format(printf, 2, 3))) static void print_line(
+    FILE *stream, const char *format, ...)
+{
+    struct pollfd pollfd = {.fd = fileno(stream), .events = POLLOUT};
+    va_list arguments;
+
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
+    va_start(arguments, format);
+    if (stream == stderr) {
+        vwarnx(format, arguments);
+    } else {
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+    va_end(arguments);
+}
+
+/* Open what is missing of standard input, output and error: the numbers would
+ * otherwise go to libevent's own descriptors, and what we print with them.
+ * Opened for reading alone, so that printing fails as it did. */
+static void open_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
 }
 
 /* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
@@ -86,25 +130,69 @@ static void print_ready(evutil_socket_t fd)
         sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
     if (error)
         errx(1, "getnameinfo: %s", gai_strerror(error));
-    printf("listening on %s port %s\n", host, port);
+    print_line(stdout, "listening on %s port %s", host, port);
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
         errx(1, "cannot add an event");
 }
 
-static void conn_free(struct conn *conn)
+/* Both calls return -1 only if the event cannot be added or deleted. */
+static int set_accepting(struct server *server, int on)
 {
-    LIST_REMOVE(conn, next);
-    bufferevent_free(conn->bev);
-    free(conn);
+    int (*change)(struct evconnlistener *) =
+        on ? evconnlistener_enable : evconnlistener_disable;
+    int first = change(server->bound);
+    int second = change(server->own);
+
+    return first < 0 || second < 0 ? -1 : 0;
 }
 
-/* The greeting has gone to the kernel: that was all. */
+/* Accept unless a person has paused us; -1 if that is not possible now. */
+static int accept_again(struct server *server)
+{
+    return server->paused ? 0 : set_accepting(server, 1);
+}
+
+/* Afterwards a descriptor is free, for which a client may be waiting. */
+static void conn_free(struct conn *conn)
+{
+    struct server *server = conn->server;
+
+    LIST_REMOVE(conn, next);
+    event_free(conn->deadline);
+    bufferevent_free(conn->bev);
+    free(conn);
+    if (event_pending(server->rest_event, EV_TIMEOUT, NULL))
+        accept_again(server);
+}
+
+/* The greeting has gone to the kernel: that was all. If we closed with input
+ * unread, the kernel would send a reset, and what had not reached the client
+ * would be lost. So only our side is closed, and we read until the client
+ * closes its own, or until the deadline. */
 static void write_cb(struct bufferevent *bev, void *arg)
+{
+    struct conn *conn = arg;
+
+    if (shutdown(bufferevent_getfd(bev), SHUT_WR) != 0 ||
+        event_add(conn->deadline, &LINGER) < 0 ||
+        bufferevent_enable(bev, EV_READ) < 0)
+        conn_free(conn);
+}
+
+static void read_cb(struct bufferevent *bev, void *arg)
+{
+    struct evbuffer *input = bufferevent_get_input(bev);
+
+    evbuffer_drain(input, evbuffer_get_length(input));
+}
+
+static void deadline_cb(evutil_socket_t fd, short what, void *arg)
 {
     conn_free(arg);
 }
@@ -112,8 +200,31 @@ static void write_cb(struct bufferevent *bev, void *arg)
 static void event_cb(struct bufferevent *bev, short what, void *arg)
 {
     if (what & BEV_EVENT_ERROR)
-        warn("cannot greet a client");
+        print_line(stderr, "got an error on the connection: %s",
+            evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
     conn_free(arg);
+}
+
+/* The new owner of FD, or NULL: then FD is still the caller's. */
+static struct conn *conn_new(struct server *server, evutil_socket_t fd)
+{
+    struct conn *conn = calloc(1, sizeof(*conn));
+
+    if (!conn)
+        return NULL;
+    conn->server = server;
+    conn->deadline = evtimer_new(server->base, deadline_cb, conn);
+    if (conn->deadline)
+        conn->bev =
+            bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!conn->bev) {
+        if (conn->deadline)
+            event_free(conn->deadline);
+        free(conn);
+        return NULL;
+    }
+    LIST_INSERT_HEAD(&server->conns, conn, next);
+    return conn;
 }
 
 /* FD is the client's, already accepted; ADDRESS is the client's too. */
@@ -121,61 +232,62 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     struct sockaddr *address, int length, void *arg)
 {
     struct server *server = arg;
-    struct conn *conn = calloc(1, sizeof(*conn));
+    struct conn *conn = conn_new(server, fd);
 
-    if (!conn)
-        err(1, "cannot take a connection");
-    conn->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!conn->bev)
-        errx(1, "cannot make a bufferevent");
-    LIST_INSERT_HEAD(&server->conns, conn, next);
-    bufferevent_setcb(conn->bev, NULL, write_cb, event_cb, conn);
+    if (!conn) {
+        print_line(stderr, "cannot serve a client: %s", strerror(errno));
+        evutil_closesocket(fd);
+        return;
+    }
+    bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
     server->clients++;
-    printf("client %lu, by the %s listener\n", server->clients,
+    print_line(stdout, "client %lu, by the %s listener", server->clients,
         listener == server->bound ? "first" : "second");
     if (evbuffer_add_printf(bufferevent_get_output(conn->bev),
-            "hello, client %lu\n", server->clients) < 0)
-        errx(1, "cannot greet a client");
+            "hello, client %lu\n", server->clients) < 0) {
+        print_line(stderr, "cannot greet a client: %s", strerror(errno));
+        conn_free(conn);
+    }
 }
 
-/* Both calls return -1 only if the event cannot be added or deleted. */
-static void set_accepting(struct server *server, int on)
-{
-    int (*change)(struct evconnlistener *) =
-        on ? evconnlistener_enable : evconnlistener_disable;
-
-    if (change(server->bound) < 0 || change(server->own) < 0)
-        errx(1, "cannot %s the listeners", on ? "enable" : "disable");
-}
-
+/* The rest is over. The event is persistent, so that another second passes if
+ * the listeners cannot be enabled. */
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct server *server = arg;
 
-    if (!server->paused)
-        set_accepting(server, 1);
+    if (accept_again(server) == 0)
+        event_del(server->rest_event);
 }
 
 /* Without descriptors the connection stays in the backlog and the listener
- * stays ready: left enabled it would fail, and call this, without end. */
+ * stays ready: left enabled it would fail, and call this, without end. It rests
+ * until conn_free has closed a descriptor, or for a second. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
+    int error = EVUTIL_SOCKET_ERROR(); /* before a call can change it */
     struct server *server = arg;
 
-    warn("cannot accept, trying again in a second");
+    if (!event_pending(server->rest_event, EV_TIMEOUT, NULL)) {
+        print_line(stderr, "cannot accept, trying again in a second: %s",
+            evutil_socket_error_to_string(error));
+        if (event_add(server->rest_event, &REST) < 0)
+            return; /* without a clock, accepting must not stop */
+    }
     set_accepting(server, 0);
-    if (event_base_once(server->base, -1, EV_TIMEOUT, rest_cb, server, &REST) <
-        0)
-        errx(1, "cannot rest");
 }
 
 static void pause_cb(evutil_socket_t signum, short what, void *arg)
 {
     struct server *server = arg;
 
+    if (set_accepting(server, server->paused) < 0) {
+        print_line(stderr, "cannot %s the listeners",
+            server->paused ? "enable" : "disable");
+        return;
+    }
     server->paused = !server->paused;
-    set_accepting(server, !server->paused);
-    printf("%s\n",
+    print_line(stdout, "%s",
         server->paused ? "paused: new clients wait in the backlog" : "resumed");
 }
 
@@ -191,9 +303,12 @@ static void signal_cb(evutil_socket_t signum, short what, void *arg)
 static evutil_socket_t bind_by_hand(const struct sockaddr *address, int length)
 {
     evutil_socket_t fd = socket(address->sa_family, SOCK_STREAM, 0);
+    int on = 1;
 
     if (fd < 0 || evutil_make_socket_nonblocking(fd) < 0 ||
-        evutil_make_listen_socket_reuseable(fd) < 0)
+        evutil_make_socket_closeonexec(fd) < 0 ||
+        evutil_make_listen_socket_reuseable(fd) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
         err(1, "cannot make a socket");
     if (bind(fd, address, (socklen_t)length) != 0)
         err(1, "cannot bind the second socket");
@@ -207,8 +322,8 @@ static void server_listen(
     //> new-bind
     struct evutil_addrinfo *first = resolve(host, port);
     server->bound = evconnlistener_new_bind(server->base, accept_cb, server,
-        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, -1, first->ai_addr,
-        (int)first->ai_addrlen);
+        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
+        SOMAXCONN, first->ai_addr, (int)first->ai_addrlen);
     if (!server->bound)
         err(1, "cannot listen on %s port %s", host, port);
     evutil_freeaddrinfo(first);
@@ -216,31 +331,38 @@ static void server_listen(
     //> new
     struct evutil_addrinfo *second = resolve(host, "0");
     evutil_socket_t fd = bind_by_hand(second->ai_addr, (int)second->ai_addrlen);
-    server->own = evconnlistener_new(
-        server->base, accept_cb, server, LEV_OPT_CLOSE_ON_FREE, -1, fd);
+    server->own = evconnlistener_new(server->base, accept_cb, server,
+        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, SOMAXCONN, fd);
     if (!server->own)
         err(1, "cannot listen on the second socket");
     evutil_freeaddrinfo(second);
 
     evconnlistener_set_error_cb(server->bound, accept_error_cb);
     evconnlistener_set_error_cb(server->own, accept_error_cb);
-    print_ready(evconnlistener_get_fd(server->bound));
-    print_ready(evconnlistener_get_fd(server->own));
 }
 
 int main(int argc, char **argv)
 {
+    open_standard_fds();
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         usage(0);
     if ((argc != 1 && argc != 3) || (argc == 3 && parse_port(argv[2]) < 0))
         usage(2);
-    signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of send, no death */
+    signal(SIGPIPE, SIG_IGN); /* writing to a closed connection must fail */
 
     struct server server = {.base = event_base_new()};
     if (!server.base)
         errx(1, "cannot make an event base");
     LIST_INIT(&server.conns);
+    server.rest_event =
+        event_new(server.base, -1, EV_PERSIST, rest_cb, &server);
+    if (!server.rest_event)
+        errx(1, "cannot make an event");
+
+    //> listen
+    server_listen(&server, argc == 3 ? argv[1] : "127.0.0.1",
+        argc == 3 ? argv[2] : "9995");
 
     //> signals
     struct event *interrupt =
@@ -254,8 +376,8 @@ int main(int argc, char **argv)
     add_event(toggle);
 
     //> run
-    server_listen(&server, argc == 3 ? argv[1] : "127.0.0.1",
-        argc == 3 ? argv[2] : "9995");
+    print_ready(evconnlistener_get_fd(server.bound));
+    print_ready(evconnlistener_get_fd(server.own));
     int result = event_base_dispatch(server.base);
 
     //> clean-up
@@ -266,6 +388,7 @@ int main(int argc, char **argv)
     event_free(toggle);
     event_free(terminate);
     event_free(interrupt);
+    event_free(server.rest_event);
     event_base_free(server.base);
     return result < 0 ? 1 : 0;
 }

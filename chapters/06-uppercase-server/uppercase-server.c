@@ -1,20 +1,26 @@
 /* uppercase-server.c -- sends every client its bytes back in capitals.
  *
- * Build: cc -o uppercase-server uppercase-server.c -levent
+ * Build: cc -o uppercase-server uppercase-server.c -levent_core
  * Run:   ./uppercase-server [ADDRESS PORT]     (127.0.0.1 9995)
  * Try:   echo hello | nc -N 127.0.0.1 9995
  */
 #include <ctype.h>
 #include <err.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -23,7 +29,7 @@
 #include <event2/util.h>
 
 static const struct timeval REST = {1, 0};  /* after accept has failed */
-static const struct timeval IDLE = {60, 0}; /* a silent client is dropped */
+static const struct timeval IDLE = {60, 0}; /* without any progress */
 static const struct timeval GRACE = {2, 0}; /* from the signal to the end */
 
 /* Bytes of output that may wait for a slow client: reading stops above HIGH
@@ -33,12 +39,17 @@ enum { HIGH = 256 * 1024, LOW = 64 * 1024 };
 struct server {
     struct event_base *base;
     struct evconnlistener *listener; /* NULL once a signal has come */
+    struct event *rest_event;        /* pending while no descriptor is left */
     LIST_HEAD(conn_list, conn) conns;
 };
 
 struct conn {
+    struct server *server;
     struct bufferevent *bev; /* owns the fd */
     int ended;               /* the peer has sent all that it will */
+    int waiting; /* reading stopped at HIGH, the output is not yet empty */
+    unsigned long long answered; /* bytes that read_cb has answered */
+    unsigned long long arrived;  /* of these, at the peer at the last look */
     LIST_ENTRY(conn) next;
 };
 
@@ -47,6 +58,42 @@ static void usage(int status)
     fprintf(
         status ? stderr : stdout, "usage: uppercase-server [ADDRESS PORT]\n");
     exit(status);
+}
+
+/* Print a line on standard output, or on standard error as warnx(3) does. A
+ * line that would block is dropped: a callback that waits for the reader of a
+ * log stops the whole loop. A pipe that poll(2) calls writable has room for
+ * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+__attribute__((format(printf, 2, 3))) static void print_line(
+    FILE *stream, const char *format, ...)
+{
+    struct pollfd pollfd = {.fd = fileno(stream), .events = POLLOUT};
+    va_list arguments;
+
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
+    va_start(arguments, format);
+    if (stream == stderr) {
+        vwarnx(format, arguments);
+    } else {
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+    va_end(arguments);
+}
+
+/* Open what is missing of standard input, output and error: the numbers would
+ * otherwise go to libevent's own descriptors, and what we print with them.
+ * Opened for reading alone, so that printing fails as it did. */
+static void open_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
 }
 
 /* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
@@ -91,7 +138,7 @@ static void print_ready(evutil_socket_t fd)
         sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
     if (error)
         errx(1, "getnameinfo: %s", gai_strerror(error));
-    printf("listening on %s port %s\n", host, port);
+    print_line(stdout, "listening on %s port %s", host, port);
 }
 
 /* Send small answers at once: with Nagle's algorithm on, the end of a long
@@ -101,28 +148,73 @@ static void set_nodelay(evutil_socket_t fd)
     int on = 1;
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
-        warn("cannot set TCP_NODELAY");
+        print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
         errx(1, "cannot add an event");
 }
 
+/* The new owner of FD, or NULL: then FD is still the caller's. */
+static struct conn *conn_new(struct server *server, evutil_socket_t fd)
+{
+    struct conn *conn = calloc(1, sizeof(*conn));
+
+    if (!conn)
+        return NULL;
+    conn->server = server;
+    conn->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!conn->bev) {
+        free(conn);
+        return NULL;
+    }
+    LIST_INSERT_HEAD(&server->conns, conn, next);
+    return conn;
+}
+
+/* Afterwards a descriptor is free, for which a client may be waiting. */
 static void conn_free(struct conn *conn)
 {
+    struct server *server = conn->server;
+
     LIST_REMOVE(conn, next);
     bufferevent_free(conn->bev);
     free(conn);
+    if (event_pending(server->rest_event, EV_TIMEOUT, NULL))
+        evconnlistener_enable(server->listener);
 }
 
 /* Everything that the peer sent has been answered. */
 static void conn_close(struct conn *conn)
 {
-    printf("Connection closed.\n");
+    print_line(stdout, "Connection closed.");
     conn_free(conn);
+}
+
+/* What fails for one client costs that client, not the server. */
+static void conn_fail(struct conn *conn, const char *what)
+{
+    print_line(stderr, "cannot %s a client: %s", what, strerror(errno));
+    conn_free(conn);
+}
+
+/* Whether the peer has received more of its answers since the last look: a
+ * client that reads slowly is not idle. What it has not received waits in the
+ * output buffer or in the kernel, which counts it for us: see tcp(7). */
+static int has_progressed(struct conn *conn)
+{
+    size_t queued = evbuffer_get_length(bufferevent_get_output(conn->bev));
+    unsigned long long before = conn->arrived;
+    int unsent = 0;
+
+    if (ioctl(bufferevent_getfd(conn->bev), TIOCOUTQ, &unsent) != 0)
+        return 0;
+    conn->arrived = conn->answered - queued - (unsigned)unsent;
+    return conn->arrived > before;
 }
 
 /* ASCII alone: toupper(3) would follow the locale and damage UTF-8. */
@@ -135,42 +227,47 @@ static void make_upper(unsigned char *bytes, size_t length)
     }
 }
 
-/* Answer all that has come. While no answer waits, it goes to the socket at
- * once, without the two epoll_ctl calls that waiting for EV_WRITE costs; what
- * the socket does not take is queued, and so is an error met again. */
+/* Answer all that has come. An answer that the peer does not read stays in the
+ * output buffer; above HIGH we read no more, so that the peer has to wait. */
 static void read_cb(struct bufferevent *bev, void *arg)
 {
+    struct conn *conn = arg;
     struct evbuffer *input = bufferevent_get_input(bev);
-    struct evbuffer *output = bufferevent_get_output(bev);
     size_t length = evbuffer_get_length(input);
     unsigned char *bytes = evbuffer_pullup(input, -1);
-    ssize_t sent = 0;
 
-    if (!bytes)
-        errx(1, "cannot take what has come");
+    if (!bytes) {
+        conn_fail(conn, "read the input of");
+        return;
+    }
     make_upper(bytes, length);
-    if (evbuffer_get_length(output) == 0)
-        sent = send(bufferevent_getfd(bev), bytes, length, 0);
-    if (sent < 0)
-        sent = 0;
-    if ((size_t)sent < length &&
-        bufferevent_write(bev, bytes + sent, length - (size_t)sent) < 0)
-        errx(1, "cannot queue an answer");
+    if (bufferevent_write(bev, bytes, length) < 0) {
+        conn_fail(conn, "queue an answer for");
+        return;
+    }
     evbuffer_drain(input, length);
-    if (evbuffer_get_length(output) > HIGH)
+    conn->answered += length;
+    if (evbuffer_get_length(bufferevent_get_output(bev)) > HIGH) {
         bufferevent_disable(bev, EV_READ);
+        conn->waiting = 1;
+    }
 }
 
-/* The output has drained to LOW or below: read on, or end. */
+/* The output has drained to LOW or below: read on, or end. Only an answer that
+ * had to wait is told of: a line for each would cost as much as answering. */
 static void write_cb(struct bufferevent *bev, void *arg)
 {
     struct conn *conn = arg;
 
-    if (!conn->ended && bufferevent_enable(bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
+    if (conn->waiting && !conn->ended && bufferevent_enable(bev, EV_READ) < 0) {
+        conn_fail(conn, "watch");
+        return;
+    }
     if (evbuffer_get_length(bufferevent_get_output(bev)) > 0)
         return;
-    printf("flushed answer\n");
+    if (conn->waiting)
+        print_line(stdout, "flushed answer");
+    conn->waiting = 0;
     if (conn->ended)
         conn_close(conn);
 }
@@ -186,11 +283,16 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
             conn_close(conn);
         return; /* else the peer still reads, and write_cb ends it */
     }
-    if (what & BEV_EVENT_TIMEOUT)
-        warnx("dropped a client that was idle");
-    else
-        warnx("got an error on the connection: %s",
+    if (what & BEV_EVENT_TIMEOUT) { /* it has disabled that direction */
+        short direction = what & BEV_EVENT_READING ? EV_READ : EV_WRITE;
+
+        if (has_progressed(conn) && bufferevent_enable(bev, direction) == 0)
+            return;
+        print_line(stderr, "dropped a client that was idle");
+    } else {
+        print_line(stderr, "got an error on the connection: %s",
             evutil_socket_error_to_string(error));
+    }
     conn_free(conn);
 }
 
@@ -198,44 +300,49 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     struct sockaddr *address, int length, void *arg)
 {
     struct server *server = arg;
-    struct conn *conn = calloc(1, sizeof(*conn));
+    struct conn *conn = conn_new(server, fd);
 
-    if (!conn)
-        err(1, "cannot take a connection");
+    if (!conn) {
+        print_line(stderr, "cannot serve a client: %s", strerror(errno));
+        evutil_closesocket(fd);
+        return;
+    }
     set_nodelay(fd);
-    conn->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!conn->bev)
-        errx(1, "cannot make a bufferevent");
-    LIST_INSERT_HEAD(&server->conns, conn, next);
     bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
     bufferevent_setwatermark(conn->bev, EV_WRITE, LOW, 0);
-    bufferevent_set_timeouts(conn->bev, &IDLE, &IDLE);
-    if (bufferevent_enable(conn->bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
+    if (bufferevent_set_timeouts(conn->bev, &IDLE, &IDLE) < 0 ||
+        bufferevent_enable(conn->bev, EV_READ) < 0)
+        conn_fail(conn, "watch");
 }
 
+/* The rest is over: accept again. The event is persistent, so that another
+ * second passes if the listener cannot be enabled. */
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct server *server = arg;
 
-    if (server->listener && evconnlistener_enable(server->listener) < 0)
-        errx(1, "cannot accept again");
+    if (evconnlistener_enable(server->listener) == 0)
+        event_del(server->rest_event);
 }
 
-/* With no descriptor left, accepting would fail without end: it rests. */
+/* With no descriptor left, accepting would fail without end. It rests until
+ * conn_free has closed a descriptor, or for a second. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
+    int error = EVUTIL_SOCKET_ERROR(); /* before a call can change it */
     struct server *server = arg;
 
-    warn("cannot accept, trying again in a second");
+    if (!event_pending(server->rest_event, EV_TIMEOUT, NULL)) {
+        print_line(stderr, "cannot accept, trying again in a second: %s",
+            evutil_socket_error_to_string(error));
+        if (event_add(server->rest_event, &REST) < 0)
+            return; /* without a clock, accepting must not stop */
+    }
     evconnlistener_disable(listener);
-    if (event_base_once(server->base, -1, EV_TIMEOUT, rest_cb, server, &REST) <
-        0)
-        errx(1, "cannot rest");
 }
 
-/* The first signal ends accepting and sets the clock; a second one does not
- * want to wait. */
+/* The first signal ends accepting and sets the deadline; a second one does not
+ * want to wait, and without a deadline we would wait for ever. */
 static void signal_cb(evutil_socket_t signum, short what, void *arg)
 {
     struct server *server = arg;
@@ -244,10 +351,13 @@ static void signal_cb(evutil_socket_t signum, short what, void *arg)
         event_base_loopbreak(server->base);
         return;
     }
-    printf("Caught an interrupt signal; exiting cleanly in two seconds.\n");
+    print_line(
+        stdout, "Caught an interrupt signal; exiting cleanly in two seconds.");
+    event_del(server->rest_event);
     evconnlistener_free(server->listener);
     server->listener = NULL;
-    event_base_loopexit(server->base, &GRACE);
+    if (event_base_loopexit(server->base, &GRACE) < 0)
+        event_base_loopbreak(server->base);
 }
 
 static struct evconnlistener *listen_on(
@@ -257,7 +367,7 @@ static struct evconnlistener *listen_on(
     struct evconnlistener *listener =
         evconnlistener_new_bind(server->base, accept_cb, server,
             LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-            -1, address->ai_addr, (int)address->ai_addrlen);
+            SOMAXCONN, address->ai_addr, (int)address->ai_addrlen);
 
     if (!listener)
         err(1, "cannot listen on %s port %s", host, port);
@@ -268,18 +378,27 @@ static struct evconnlistener *listen_on(
 
 int main(int argc, char **argv)
 {
+    open_standard_fds();
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         usage(0);
     if ((argc != 1 && argc != 3) || (argc == 3 && parse_port(argv[2]) < 0))
         usage(2);
-    signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of send, no death */
+    signal(SIGPIPE, SIG_IGN); /* writing to a closed connection must fail */
 
     //> base
     struct server server = {.base = event_base_new()};
     if (!server.base)
         errx(1, "cannot make an event base");
     LIST_INIT(&server.conns);
+
+    //> listen
+    server.rest_event =
+        event_new(server.base, -1, EV_PERSIST, rest_cb, &server);
+    if (!server.rest_event)
+        errx(1, "cannot make an event");
+    server.listener = argc == 3 ? listen_on(&server, argv[1], argv[2])
+                                : listen_on(&server, "127.0.0.1", "9995");
 
     //> signals
     struct event *interrupt =
@@ -290,8 +409,6 @@ int main(int argc, char **argv)
     add_event(terminate);
 
     //> run
-    server.listener = argc == 3 ? listen_on(&server, argv[1], argv[2])
-                                : listen_on(&server, "127.0.0.1", "9995");
     print_ready(evconnlistener_get_fd(server.listener));
     int result = event_base_dispatch(server.base);
 
@@ -302,7 +419,8 @@ int main(int argc, char **argv)
         evconnlistener_free(server.listener);
     event_free(terminate);
     event_free(interrupt);
+    event_free(server.rest_event);
     event_base_free(server.base);
-    printf("done\n");
+    print_line(stdout, "done");
     return result < 0 ? 1 : 0;
 }

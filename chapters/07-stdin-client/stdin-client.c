@@ -1,6 +1,6 @@
 /* stdin-client.c -- sends standard input to a server and prints its replies.
  *
- * Build: cc -o stdin-client stdin-client.c -levent
+ * Build: cc -o stdin-client stdin-client.c -levent_core
  * Run:   ./stdin-client ADDRESS PORT
  * Try:   ./stdin-client 127.0.0.1 9995, type, end with Ctrl-D
  */
@@ -30,8 +30,10 @@ struct client {
     struct bufferevent *bev;   /* owns the socket */
     struct event *input_event; /* standard input is readable */
     int connected;
-    int ended; /* standard input has */
-    int error; /* why the connection failed, an errno value, or 0 */
+    int input_ended; /* and the last of it is in the output buffer */
+    int peer_ended;  /* no more replies will come */
+    int finished;    /* all was sent, all replies were printed */
+    int error;       /* why the connection failed, an errno value */
 };
 
 static void usage(int status)
@@ -69,31 +71,74 @@ static struct evutil_addrinfo *resolve(const char *host, const char *port)
     return list;
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
-static void add_event(struct event *event)
+/* Open what is missing of standard input, output and error: the numbers would
+ * otherwise go to libevent's own descriptors, and what we print with them.
+ * Opened for reading alone, so that printing fails as it did. */
+static void open_standard_fds(void)
 {
-    if (!event || event_add(event, NULL) < 0)
-        errx(1, "cannot add an event");
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
 }
 
-/* Tell the server that no more will come, but go on reading its replies. */
+/* Output that could not be written, because the disk is full or standard output
+ * is closed, is a failure of a program whose output is its result. */
+static void check_output(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        err(1, "cannot write to standard output");
+}
+
+/* Give up: the connection is of no more use. */
+static void client_fail(struct client *client, int error)
+{
+    client->error = error;
+    event_base_loopbreak(client->base);
+}
+
+/* All was sent, and all replies have come. */
+static void client_finish(struct client *client)
+{
+    client->finished = 1;
+    event_base_loopbreak(client->base);
+}
+
+/* With no more input and the last of it in the kernel, the server may know:
+ * tell it that no more will come, but go on reading its replies. A reset that
+ * has come after our last write tells that the server did not read it all. */
 static void half_close(struct client *client)
 {
-    if (shutdown(bufferevent_getfd(client->bev), SHUT_WR) != 0)
-        warn("cannot half-close the connection");
+    evutil_socket_t fd = bufferevent_getfd(client->bev);
+    int error = 0;
+    socklen_t length = sizeof(error);
+
+    if (evbuffer_get_length(bufferevent_get_output(client->bev)) > 0)
+        return; /* write_cb comes here again */
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 ||
+        (error == 0 && shutdown(fd, SHUT_WR) != 0))
+        error = errno;
+    if (error)
+        client_fail(client, error);
+    else if (client->peer_ended)
+        client_finish(client);
 }
 
-/* No more input: once the last of it is in the kernel, the server may know. */
 static void input_end(struct client *client)
 {
-    client->ended = 1;
-    event_del(client->input_event);
-    if (evbuffer_get_length(bufferevent_get_output(client->bev)) == 0)
-        half_close(client);
+    client->input_ended = 1;
+    if (event_del(client->input_event) < 0)
+        errx(1, "cannot stop watching standard input");
+    half_close(client);
 }
 
-/* Standard input goes to the output buffer. It is left blocking, since it may
- * be shared with the shell: one read for each callback cannot block. */
+/* Standard input goes to the output buffer. It is left blocking, since whether
+ * reads block is a property that we would share with the shell. One read for
+ * each callback does not block, unless another program reads the same input and
+ * takes the bytes before us: then we wait here for more. */
 static void stdin_cb(evutil_socket_t fd, short what, void *arg)
 {
     char chunk[16384];
@@ -103,8 +148,9 @@ static void stdin_cb(evutil_socket_t fd, short what, void *arg)
     if (length > 0) {
         if (bufferevent_write(client->bev, chunk, (size_t)length) < 0)
             errx(1, "cannot queue the input");
-        if (evbuffer_get_length(bufferevent_get_output(client->bev)) > HIGH)
-            event_del(client->input_event);
+        if (evbuffer_get_length(bufferevent_get_output(client->bev)) > HIGH &&
+            event_del(client->input_event) < 0)
+            errx(1, "cannot stop watching standard input");
     } else if (length == 0) {
         input_end(client);
     } else if (errno != EAGAIN && errno != EINTR) {
@@ -118,7 +164,7 @@ static void print_reply(const void *bytes, size_t length)
     fwrite(bytes, 1, length, stdout);
     fputs(" from server\n", stdout);
     if (ferror(stdout))
-        err(1, "cannot write standard output");
+        err(1, "cannot write to standard output");
 }
 
 /* Print the complete lines of INPUT, and with REST what follows them too. The
@@ -134,7 +180,11 @@ static void print_lines(struct evbuffer *input, int rest)
     }
     length = evbuffer_get_length(input);
     if (length > HIGH || (rest && length > 0)) {
-        print_reply(evbuffer_pullup(input, -1), length);
+        unsigned char *bytes = evbuffer_pullup(input, -1);
+
+        if (!bytes)
+            errx(1, "cannot read the input buffer");
+        print_reply(bytes, length);
         evbuffer_drain(input, length);
     }
 }
@@ -150,10 +200,23 @@ static void write_cb(struct bufferevent *bev, void *arg)
 {
     struct client *client = arg;
 
-    if (!client->ended)
-        add_event(client->input_event);
-    else if (evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+    if (client->input_ended)
         half_close(client);
+    else if (event_add(client->input_event, NULL) < 0)
+        errx(1, "cannot watch standard input");
+}
+
+/* The server sends no more, but it may still read: what we have is sent. On a
+ * terminal nobody would type on, so its input ends too. */
+static void peer_end(struct client *client)
+{
+    printf("connection closed\n");
+    client->peer_ended = 1;
+    if (!client->input_ended && isatty(STDIN_FILENO))
+        input_end(client);
+    else if (client->input_ended &&
+             evbuffer_get_length(bufferevent_get_output(client->bev)) == 0)
+        client_finish(client);
 }
 
 static void event_cb(struct bufferevent *bev, short what, void *arg)
@@ -164,22 +227,21 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
     if (what & BEV_EVENT_CONNECTED) {
         client->connected = 1;
         printf("the client has connected to server\n");
-        add_event(client->input_event);
+        if (event_add(client->input_event, NULL) < 0)
+            errx(1, "cannot watch standard input");
         return;
     }
     print_lines(bufferevent_get_input(bev), 1);
     if (what & BEV_EVENT_EOF)
-        printf("connection closed\n");
+        peer_end(client);
     else
-        client->error = error;
-    event_base_loopbreak(client->base);
+        client_fail(client, error);
 }
 
 /* Connect to ADDRESS and, if that succeeds, serve until the connection ends. */
 static void client_run(
     struct client *client, const struct evutil_addrinfo *address)
 {
-    client->error = 0;
     client->bev =
         bufferevent_socket_new(client->base, -1, BEV_OPT_CLOSE_ON_FREE);
     if (!client->bev)
@@ -188,9 +250,10 @@ static void client_run(
     bufferevent_setwatermark(client->bev, EV_WRITE, LOW, 0);
     if (bufferevent_enable(client->bev, EV_READ) < 0)
         errx(1, "cannot watch the connection");
+    client->error = ECONNABORTED; /* unless something else ends the loop */
     if (bufferevent_socket_connect(
             client->bev, address->ai_addr, (int)address->ai_addrlen) < 0)
-        client->error = EVUTIL_SOCKET_ERROR();
+        client->error = errno;
     else if (event_base_dispatch(client->base) < 0)
         errx(1, "the event loop failed");
     event_del(client->input_event);
@@ -219,9 +282,10 @@ int main(int argc, char **argv)
         usage(0);
     if (argc != 3 || parse_port(argv[2]) < 1)
         usage(2);
-    signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of write, no death */
+    signal(SIGPIPE, SIG_IGN); /* writing to a closed connection must fail */
     if (fcntl(STDIN_FILENO, F_GETFD) < 0)
         err(1, "cannot read standard input");
+    open_standard_fds();
 
     //> prepare
     struct evutil_addrinfo *addresses = resolve(argv[1], argv[2]);
@@ -240,12 +304,13 @@ int main(int argc, char **argv)
     event_free(client.input_event);
     event_base_free(client.base);
     evutil_freeaddrinfo(addresses);
-    if (client.error) {
+    if (!client.finished) {
         warnx("%s %s port %s: %s",
             client.connected ? "lost the connection to" : "cannot connect to",
             argv[1], argv[2], evutil_socket_error_to_string(client.error));
         return 1;
     }
     printf("finished\n");
+    check_output();
     return 0;
 }

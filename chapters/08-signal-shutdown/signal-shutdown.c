@@ -1,21 +1,25 @@
 /* signal-shutdown.c -- an echo server that finishes its work before it leaves.
  *
- * Build: cc -o signal-shutdown signal-shutdown.c -levent
+ * Build: cc -o signal-shutdown signal-shutdown.c -levent_core
  * Run:   ./signal-shutdown [ADDRESS PORT]     (127.0.0.1 9995)
  * Try:   kill -USR1 $(pidof signal-shutdown), then Ctrl-C with a client open
  */
 #include <ctype.h>
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -34,6 +38,7 @@ enum { HIGH = 256 * 1024, LOW = 64 * 1024 };
 struct server {
     struct event_base *base;
     struct evconnlistener *listener; /* NULL once it is time to leave */
+    struct event *rest_event;        /* pending while no descriptor is left */
     unsigned long clients;           /* accepted so far */
     unsigned long open;              /* of these, still connected */
     unsigned long long bytes;        /* echoed so far */
@@ -53,6 +58,42 @@ static void usage(int status)
     fprintf(
         status ? stderr : stdout, "usage: signal-shutdown [ADDRESS PORT]\n");
     exit(status);
+}
+
+/* Print a line on standard output, or on standard error as warnx(3) does. A
+ * line that would block is dropped: a callback that waits for the reader of a
+ * log stops the whole loop. A pipe that poll(2) calls writable has room for
+ * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+__attribute__((format(printf, 2, 3))) static void print_line(
+    FILE *stream, const char *format, ...)
+{
+    struct pollfd pollfd = {.fd = fileno(stream), .events = POLLOUT};
+    va_list arguments;
+
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
+    va_start(arguments, format);
+    if (stream == stderr) {
+        vwarnx(format, arguments);
+    } else {
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+    va_end(arguments);
+}
+
+/* Open what is missing of standard input, output and error: the numbers would
+ * otherwise go to libevent's own descriptors, and what we print with them.
+ * Opened for reading alone, so that printing fails as it did. */
+static void open_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
 }
 
 /* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
@@ -97,7 +138,7 @@ static void print_ready(evutil_socket_t fd)
         sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
     if (error)
         errx(1, "getnameinfo: %s", gai_strerror(error));
-    printf("listening on %s port %s\n", host, port);
+    print_line(stdout, "listening on %s port %s", host, port);
 }
 
 /* Send small answers at once: with Nagle's algorithm on, the end of a long
@@ -107,17 +148,38 @@ static void set_nodelay(evutil_socket_t fd)
     int on = 1;
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
-        warn("cannot set TCP_NODELAY");
+        print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
         errx(1, "cannot add an event");
 }
 
-/* With the last client gone there is nothing to wait for any more. */
+/* The new owner of FD, or NULL: then FD is still the caller's. */
+static struct conn *conn_new(struct server *server, evutil_socket_t fd)
+{
+    struct conn *conn = calloc(1, sizeof(*conn));
+
+    if (!conn)
+        return NULL;
+    conn->server = server;
+    conn->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!conn->bev) {
+        free(conn);
+        return NULL;
+    }
+    LIST_INSERT_HEAD(&server->conns, conn, next);
+    server->clients++;
+    server->open++;
+    return conn;
+}
+
+/* Afterwards a descriptor is free, for which a client may be waiting. With the
+ * last client gone there is nothing to wait for any more. */
 static void conn_free(struct conn *conn)
 {
     struct server *server = conn->server;
@@ -126,8 +188,17 @@ static void conn_free(struct conn *conn)
     bufferevent_free(conn->bev);
     free(conn);
     server->open--;
+    if (event_pending(server->rest_event, EV_TIMEOUT, NULL))
+        evconnlistener_enable(server->listener);
     if (!server->listener && server->open == 0)
         event_base_loopbreak(server->base);
+}
+
+/* What fails for one client costs that client, not the server. */
+static void conn_fail(struct conn *conn, const char *what)
+{
+    print_line(stderr, "cannot %s a client: %s", what, strerror(errno));
+    conn_free(conn);
 }
 
 /* Say that no more answers will come. The peer closes in turn, and event_cb
@@ -136,12 +207,11 @@ static void conn_free(struct conn *conn)
 static void conn_finish(struct conn *conn)
 {
     conn->finished = 1;
-    bufferevent_set_timeouts(conn->bev, NULL, NULL);
-    if (bufferevent_enable(conn->bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
-    if (shutdown(bufferevent_getfd(conn->bev), SHUT_WR) != 0 &&
-        errno != ENOTCONN)
-        warn("cannot half-close a connection");
+    if (bufferevent_set_timeouts(conn->bev, NULL, NULL) < 0 ||
+        bufferevent_enable(conn->bev, EV_READ) < 0 ||
+        (shutdown(bufferevent_getfd(conn->bev), SHUT_WR) != 0 &&
+            errno != ENOTCONN))
+        conn_fail(conn, "half-close the connection of");
 }
 
 static void read_cb(struct bufferevent *bev, void *arg)
@@ -155,10 +225,12 @@ static void read_cb(struct bufferevent *bev, void *arg)
         evbuffer_drain(input, length);
         return;
     }
+    /* Copied: bufferevent_write_buffer would keep 1024 bytes for one. */
+    if (!bytes || bufferevent_write(bev, bytes, length) < 0) {
+        conn_fail(conn, "queue an answer for");
+        return;
+    }
     conn->server->bytes += length;
-    /* Copied: bufferevent_write_buffer would keep 4096 bytes for one. */
-    if (!bytes || bufferevent_write(bev, bytes, length) < 0)
-        errx(1, "cannot queue an answer");
     evbuffer_drain(input, length);
     if (evbuffer_get_length(bufferevent_get_output(bev)) > HIGH)
         bufferevent_disable(bev, EV_READ);
@@ -170,8 +242,9 @@ static void write_cb(struct bufferevent *bev, void *arg)
     struct conn *conn = arg;
 
     if (!conn->ended && bufferevent_enable(bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
-    if (conn->ended && evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+        conn_fail(conn, "watch");
+    else if (conn->ended &&
+             evbuffer_get_length(bufferevent_get_output(bev)) == 0)
         conn_free(conn);
 }
 
@@ -192,7 +265,7 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
             conn_finish(conn);
         return; /* else write_cb reads on, and there will be a next time */
     }
-    warnx("got an error on the connection: %s",
+    print_line(stderr, "got an error on the connection: %s",
         evutil_socket_error_to_string(error));
     conn_free(conn);
 }
@@ -201,48 +274,50 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     struct sockaddr *address, int length, void *arg)
 {
     struct server *server = arg;
-    struct conn *conn = calloc(1, sizeof(*conn));
+    struct conn *conn = conn_new(server, fd);
 
-    if (!conn)
-        err(1, "cannot take a connection");
+    if (!conn) {
+        print_line(stderr, "cannot serve a client: %s", strerror(errno));
+        evutil_closesocket(fd);
+        return;
+    }
     set_nodelay(fd);
-    conn->server = server;
-    conn->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!conn->bev)
-        errx(1, "cannot make a bufferevent");
-    LIST_INSERT_HEAD(&server->conns, conn, next);
-    server->clients++;
-    server->open++;
     bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
     bufferevent_setwatermark(conn->bev, EV_WRITE, LOW, 0);
     if (bufferevent_enable(conn->bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
+        conn_fail(conn, "watch");
 }
 
+/* The rest is over: accept again. The event is persistent, so that another
+ * second passes if the listener cannot be enabled. */
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct server *server = arg;
 
-    if (server->listener && evconnlistener_enable(server->listener) < 0)
-        errx(1, "cannot accept again");
+    if (evconnlistener_enable(server->listener) == 0)
+        event_del(server->rest_event);
 }
 
-/* With no descriptor left, accepting would fail without end: it rests. */
+/* With no descriptor left, accepting would fail without end. It rests until
+ * conn_free has closed a descriptor, or for a second. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
+    int error = EVUTIL_SOCKET_ERROR(); /* before a call can change it */
     struct server *server = arg;
 
-    warn("cannot accept, trying again in a second");
+    if (!event_pending(server->rest_event, EV_TIMEOUT, NULL)) {
+        print_line(stderr, "cannot accept, trying again in a second: %s",
+            evutil_socket_error_to_string(error));
+        if (event_add(server->rest_event, &REST) < 0)
+            return; /* without a clock, accepting must not stop */
+    }
     evconnlistener_disable(listener);
-    if (event_base_once(server->base, -1, EV_TIMEOUT, rest_cb, server, &REST) <
-        0)
-        errx(1, "cannot rest");
 }
 
 static void print_statistics(const struct server *server)
 {
-    printf("clients %lu, open %lu, bytes %llu\n", server->clients, server->open,
-        server->bytes);
+    print_line(stdout, "clients %lu, open %lu, bytes %llu", server->clients,
+        server->open, server->bytes);
 }
 
 static void statistics_cb(evutil_socket_t signum, short what, void *arg)
@@ -250,23 +325,28 @@ static void statistics_cb(evutil_socket_t signum, short what, void *arg)
     print_statistics(arg);
 }
 
-/* SIGINT or SIGTERM. A second one means "now". */
+/* SIGINT or SIGTERM. A second one means "now". A connection whose time-out
+ * cannot be set is open until the deadline; a deadline that cannot be set is
+ * now. */
 static void stop_cb(evutil_socket_t signum, short what, void *arg)
 {
     struct server *server = arg;
     struct conn *conn;
 
     if (!server->listener || LIST_EMPTY(&server->conns)) {
-        printf("Caught an interrupt signal; exiting at once.\n");
+        print_line(stdout, "Caught an interrupt signal; exiting at once.");
         event_base_loopbreak(server->base);
         return;
     }
-    printf("Caught an interrupt signal; exiting cleanly in two seconds.\n");
+    print_line(
+        stdout, "Caught an interrupt signal; exiting cleanly in two seconds.");
+    event_del(server->rest_event);
     evconnlistener_free(server->listener);
     server->listener = NULL;
-    event_base_loopexit(server->base, &GRACE);
     LIST_FOREACH (conn, &server->conns, next)
         bufferevent_set_timeouts(conn->bev, &QUIET, NULL);
+    if (event_base_loopexit(server->base, &GRACE) < 0)
+        event_base_loopbreak(server->base);
 }
 
 static struct evconnlistener *listen_on(
@@ -276,7 +356,7 @@ static struct evconnlistener *listen_on(
     struct evconnlistener *listener =
         evconnlistener_new_bind(server->base, accept_cb, server,
             LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-            -1, address->ai_addr, (int)address->ai_addrlen);
+            SOMAXCONN, address->ai_addr, (int)address->ai_addrlen);
 
     if (!listener)
         err(1, "cannot listen on %s port %s", host, port);
@@ -287,17 +367,26 @@ static struct evconnlistener *listen_on(
 
 int main(int argc, char **argv)
 {
+    open_standard_fds();
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         usage(0);
     if ((argc != 1 && argc != 3) || (argc == 3 && parse_port(argv[2]) < 0))
         usage(2);
-    signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of send, no death */
+    signal(SIGPIPE, SIG_IGN); /* writing to a closed connection must fail */
 
     struct server server = {.base = event_base_new()};
     if (!server.base)
         errx(1, "cannot make an event base");
     LIST_INIT(&server.conns);
+
+    //> listen
+    server.rest_event =
+        event_new(server.base, -1, EV_PERSIST, rest_cb, &server);
+    if (!server.rest_event)
+        errx(1, "cannot make an event");
+    server.listener = argc == 3 ? listen_on(&server, argv[1], argv[2])
+                                : listen_on(&server, "127.0.0.1", "9995");
 
     //> signals
     struct event *signals[] = {
@@ -311,8 +400,6 @@ int main(int argc, char **argv)
         add_event(signals[i]);
 
     //> run
-    server.listener = argc == 3 ? listen_on(&server, argv[1], argv[2])
-                                : listen_on(&server, "127.0.0.1", "9995");
     print_ready(evconnlistener_get_fd(server.listener));
     int result = event_base_dispatch(server.base);
     print_statistics(&server);
@@ -324,7 +411,8 @@ int main(int argc, char **argv)
         evconnlistener_free(server.listener);
     for (size_t i = 0; i < count; i++)
         event_free(signals[i]);
+    event_free(server.rest_event);
     event_base_free(server.base);
-    printf("done\n");
+    print_line(stdout, "done");
     return result < 0 ? 1 : 0;
 }

@@ -70,7 +70,7 @@ build_own() { # NAME SED-SCRIPT [FLAG...]
   # shellcheck disable=SC2046 # the flags are words
   cc -std=gnu11 -g "${@:3}" -I "$folder" -o "$BATS_TEST_TMPDIR/$1" \
     "$BATS_TEST_TMPDIR/$1.c" "${parts[@]}" \
-    $(pkg-config --cflags --libs libevent) \
+    $(pkg-config --cflags --libs-only-L libevent) \
     $(sed -n 's/^ \* Build: .*\.c //p' "$BATS_TEST_TMPDIR/$1.c")
 }
 

@@ -1,0 +1,208 @@
+# servers.bash -- what the tests of every server ask, whatever it answers. Load it
+# after course.bash. A server that answers in capitals has CAPITALS set.
+#
+# shellcheck disable=SC2034,SC2154,SC2004 # course.bash and bats use them, or set them
+
+# The port on which a process listens; for a server that cannot tell.
+port_of() { # PID
+  local -a line
+  local inodes
+  inodes=$(find "/proc/$1/fd" -lname 'socket:*' -printf '%l ' 2>/dev/null)
+  while read -r -a line; do
+    [[ ${line[3]} != 0A || $inodes != *"[${line[9]}]"* ]] || echo $((16#${line[1]#*:}))
+  done </proc/net/tcp | head -n 1
+}
+
+has_port() { # PID
+  PORT=$(port_of "$1")
+  [[ $PORT ]]
+}
+
+# Start a server whose standard output and error are FILE; as its log this is not
+# to be read, so the port comes from /proc.
+start_on_output() { # NAME FILE
+  local path
+  path=$(program "$1")
+  LOG=$BATS_TEST_TMPDIR/unseen.log
+  : >"$LOG"
+  "${UNDER_COMMAND[@]}" "$path" 127.0.0.1 0 <>"$2" >&0 2>&0 3>&- &
+  PID=$!
+  STARTED[$PID]=$LOG
+  wait_for has_port "$PID"
+}
+
+# Clients come, talk, and leave, one of them by a reset, which is told on standard
+# error. Then the server ends at a signal, or at a second one if it waits.
+serves_and_ends() {
+  local _
+  for _ in 1 2 3; do
+    open_client 5
+    assert_talks 5
+    close_client 5
+  done
+  send_and_vanish
+  open_client 5
+  assert_talks 5
+  kill -TERM "$PID"
+  wait_for refuses_clients
+  [[ ! -d /proc/$PID ]] || kill -TERM "$PID" || has_ended "$PID"
+  assert_exit 0
+}
+
+refuses_clients() {
+  has_ended "$PID" || ! nc -z 127.0.0.1 "$PORT"
+}
+
+# Nobody reads the pipe that is standard output and error, and it is full.
+serves_with_a_full_pipe() { # NAME
+  mkfifo "$BATS_TEST_TMPDIR/pipe"
+  exec 7<>"$BATS_TEST_TMPDIR/pipe"
+  dd if=/dev/zero "of=$BATS_TEST_TMPDIR/pipe" oflag=nonblock bs=4096 status=none 2>/dev/null || true
+  start_on_output "$1" "$BATS_TEST_TMPDIR/pipe"
+  serves_and_ends
+}
+
+# Standard output and error are a terminal that somebody has stopped with Ctrl-S.
+serves_on_a_stopped_terminal() { # NAME
+  socat "PTY,link=$BATS_TEST_TMPDIR/terminal,rawer" - </dev/zero >/dev/null 2>"$BATS_TEST_TMPDIR/socat.log" 3>&- &
+  OTHERS+=($!)
+  wait_for has_terminal_or_ended $!
+  [[ -e $BATS_TEST_TMPDIR/terminal ]] || skip "no terminal can be made here: $(tail -n 1 "$BATS_TEST_TMPDIR/socat.log")"
+  exec 7<>"$BATS_TEST_TMPDIR/terminal"
+  perl -MPOSIX -e 'tcflow(7, TCOOFF) or die "tcflow: $!"'
+  start_on_output "$1" "$BATS_TEST_TMPDIR/terminal"
+  serves_and_ends
+}
+
+has_terminal_or_ended() { # PID
+  [[ -e $BATS_TEST_TMPDIR/terminal ]] || has_ended "$1"
+}
+
+# A server with closed standard descriptors: their numbers are not given to what
+# libevent opens, where a printed line would do harm.
+serves_without_standard_descriptors() { # NAME
+  local path fd
+  path=$(program "$1")
+  LOG=$BATS_TEST_TMPDIR/unseen.log
+  : >"$LOG"
+  "${UNDER_COMMAND[@]}" "$path" 127.0.0.1 0 <&- >&- 2>&- 3>&- &
+  PID=$!
+  STARTED[$PID]=$LOG
+  wait_for has_port "$PID"
+  for fd in 0 1 2; do
+    assert_equal "$fd: $(readlink "/proc/$PID/fd/$fd")" "$fd: /dev/null"
+  done
+  serves_and_ends
+}
+
+# All descriptors are taken, and more clients wait. Each time one leaves, the next is
+# served at once, not after a rest.
+serves_as_soon_as_a_descriptor_is_free() { # NAME
+  [[ ! ${UNDER-} ]] || skip "at its limit valgrind takes connections and closes them"
+  local i fd waiting=() begin took
+  FDS=20 start "$1"
+  for i in {1..30}; do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+    waiting[i]=$fd
+  done
+  wait_for_line "cannot accept"
+  begin=$(date +%s%N)
+  for i in {10..22}; do
+    assert_talks "${waiting[i]}"
+    close_client "${waiting[i]}"
+  done
+  took=$((($(date +%s%N) - begin) / 1000000))
+  ((took < 4000)) || fail "13 clients took $took ms"
+}
+
+# While the server is stopped, the kernel takes connections for it.
+takes_300_connections_while_stopped() { # NAME
+  start "$1"
+  kill -STOP "$PID"
+  # shellcheck disable=SC2016 # perl's own $
+  run -0 perl -MSocket=:all -MPOSIX -e '
+    my ($port, @all) = shift;
+    for (1 .. 300) {
+      socket(my $s, PF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0) or die "socket: $!";
+      connect($s, sockaddr_in($port, INADDR_LOOPBACK)) or $!{EINPROGRESS} or die "connect: $!";
+      push @all, $s;
+    }
+    select(undef, undef, undef, 0.2);
+    print scalar(grep { getpeername($_) } @all), "\n"' "$PORT"
+  kill -CONT "$PID"
+  local most=300 allowed
+  allowed=$(</proc/sys/net/core/somaxconn)
+  ((allowed >= 300)) || most=$allowed
+  ((output >= most)) || fail "$output of 300 connections were taken"
+}
+
+# The kernel asks a silent peer now and then whether it still exists: in /proc, see
+# proc(5), a connection with nothing to send has the timer 2 for that.
+asks_silent_peers() {
+  local -a line
+  local port
+  printf -v port ':%04X' "$PORT"
+  while read -r -a line; do
+    # Established, or half-closed by us: 01, 05.
+    [[ ${line[1]} != *"$port" || ${line[3]} != 0[15] || ${line[5]} != 02:* ]] || return 0
+  done </proc/net/tcp
+  return 1
+}
+
+# The name is looked up before signals have handlers, so that one ends the server
+# while a name server is silent.
+ends_while_it_looks_up_a_name() { # NAME
+  alone true
+  local path etc=$BATS_TEST_TMPDIR/etc
+  path=$(program "$1")
+  mkdir -p "$etc"
+  echo "nameserver 127.0.0.1" >"$etc/resolv.conf"
+  echo "hosts: dns" >"$etc/nsswitch.conf"
+  # shellcheck disable=SC2016 # for the inner shell
+  run -0 alone --etc "$etc" timeout "$LIMIT" bash -c '
+    : >"$2"
+    socat -u UDP-RECV:53,bind=127.0.0.1 "OPEN:$2" &
+    until grep -q ":0035 " /proc/net/udp; do sleep 0.02; done
+    "$0" "$1" 0 &
+    pid=$!
+    until [[ -s $2 ]]; do sleep 0.02; done
+    kill -TERM "$pid"
+    begin=$(date +%s%N) status=0
+    wait "$pid" || status=$?
+    kill %1
+    ((($(date +%s%N) - begin) < 2000000000)) || echo late
+    echo "status $status"' "$path" course.test "$BATS_TEST_TMPDIR/query"
+  assert_output "status 143"
+}
+
+# With room for 256 kB more, and 40 clients that send and do not read, some clients
+# are dropped; the server and the others live on. (The sanitizers and valgrind need
+# more room than that.)
+drops_clients_that_find_no_memory() { # NAME
+  local UNDER_COMMAND=() size
+  build_own "$1" "" -O2
+  start "$1"
+  size=$(awk '/^VmSize/ { print $2 }' "/proc/$PID/status")
+  prlimit --pid "$PID" "--as=$(((size + 256) * 1024))"
+  # shellcheck disable=SC2016 # perl's own $
+  perl -MSocket=:all -MPOSIX -e '
+    my ($port, @all) = shift;
+    $SIG{PIPE} = "IGNORE";
+    for (1 .. 40) {
+      socket(my $s, PF_INET, SOCK_STREAM, 0) or die "socket: $!";
+      setsockopt($s, SOL_SOCKET, SO_RCVBUF, 8192) or die;
+      connect($s, sockaddr_in($port, INADDR_LOOPBACK)) or die "connect: $!";
+      fcntl($s, F_SETFL, O_NONBLOCK) or die;
+      push @all, $s;
+    }
+    for (;;) {
+      for my $s (@all) { 1 while syswrite($s, "x" x 65536) }
+      select(undef, undef, undef, 0.05);
+    }' "$PORT" 3>&- &
+  OTHERS+=($!)
+  wait_for_line "cannot (queue|read|serve|watch)"
+  kill -KILL $!
+  wait $! 2>/dev/null || true
+  open_client 5
+  assert_talks 5
+}
