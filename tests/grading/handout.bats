@@ -16,7 +16,7 @@ setup() {
 # chapter, and no sample.
 lines_of_solutions() {
   local source
-  for source in "$ROOT"/chapters/*/labs/*/*.c; do
+  for source in "$ROOT"/chapters/*/labs/*/solution/*.c; do
     comm -23 \
       <(unifdef -x2 -DSOLUTION "$source" | sed 's/^[[:space:]]*//' | grep -E '[a-z].*[a-z].{8,}' | sort -u) \
       <(unifdef -x2 -USOLUTION "$source" | sed 's/^[[:space:]]*//' | sort -u)
@@ -27,7 +27,7 @@ lines_of_solutions() {
 known_lines() {
   {
     cat "$ROOT"/{chapters,samples}/*/*.c "$ROOT"/tests/bench/*.c "$ROOT"/{chapters,samples}/*/*.md
-    for source in "$ROOT"/chapters/*/labs/*/*.c; do unifdef -x2 -USOLUTION "$source" || true; done
+    for source in "$ROOT"/chapters/*/labs/*/solution/*.c; do unifdef -x2 -USOLUTION "$source" || true; done
   } | sed 's/^[[:space:]]*//' | sort -u
 }
 
@@ -41,7 +41,7 @@ known_lines() {
 
 @test "a handout holds no mutant, no hidden check and no tool of the teacher" {
   "$ROOT/scripts/handout" "$OUT"
-  run find "$OUT" -name mutants -o -name 'hidden*' -o -name 'TEACHING*' -o -name 'grade*' -o -name teaching.mk
+  run find "$OUT" -name mutants -o -name solution -o -name 'hidden*' -o -name 'TEACHING*' -o -name 'grade*' -o -name teaching.mk
   assert_output ""
   run grep -rlE 'ifn?def SOLUTION|DSOLUTION' "$OUT" --include='*.c'
   assert_output ""

@@ -37,7 +37,7 @@ chinese() {
   assert_line "The starter is in $MINE: this file is yours now."
   assert_line --partial '✗ a client gets its line back  (0 of 4 points)'
   assert_line --regexp '^score: 0 of 10 \(0 %\)$'
-  run cmp "$MINE" <(unifdef -x2 -USOLUTION "$LAB/tiny.c")
+  run cmp "$MINE" <(scripts/lab-source starter "$LAB")
   assert_success
 }
 
@@ -130,7 +130,7 @@ hand_in_wrong() {
   run make -s reset-03-tiny
   assert_success
   cmp labs/03-tiny/tiny.c.*.bak "$BATS_TEST_TMPDIR/before"
-  cmp "$MINE" <(unifdef -x2 -USOLUTION "$LAB/tiny.c")
+  cmp "$MINE" <(scripts/lab-source starter "$LAB")
   run scripts/lab reset 03-tiny
   assert_output "$MINE is the starter already."
   # The box's user can read it, also where an editor has closed it to others.

@@ -44,7 +44,7 @@ keep_mutant() { # NAME
 }
 
 @test "make test-labs fails for a starter that passes, a solution that fails, a mutant that does not compile" {
-  sed -i 's/^#ifdef SOLUTION/#ifndef SOLUTION/' "$LAB/tiny.c"
+  sed -i 's/^#ifdef SOLUTION/#ifndef SOLUTION/' "$LAB/solution/tiny.c"
   keep_mutant none
   echo 'int main(void) { return }' | tee "$LAB"/mutants/{a,b,c,d,prints-only}.c
   run scripts/test-labs --update tiny

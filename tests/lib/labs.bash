@@ -13,13 +13,13 @@ export LANG=C.UTF-8
 add_mutant() { # LAB NAME SED-SCRIPT
   local name=${1##*/} room
   room=$(mktemp -d -p "$BATS_FILE_TMPDIR")
-  unifdef -x2 -DSOLUTION "$1/$name.c" >"$room/a"
+  "$ROOT/scripts/lab-source" solution "$1" >"$room/a"
   sed -E "$3" "$room/a" >"$room/b"
   diff -u --label "a/$name.c" --label "b/$name.c" "$room/a" "$room/b" >"$1/mutants/$2.patch" || [[ $? == 1 ]]
 }
 
 fill_in() { # LAB
-  sed -i -E 's/TODO[:：]? *//' "$1"/*.md "$1"/*.c "$1"/*.bash
+  sed -i -E 's/TODO[:：]? *//' "$1"/*.md "$1"/solution/*.c "$1"/*.bash
   add_mutant "$1" says-hello 's/(cannot queue an answer.*)$/\1\n    bufferevent_write(bev, "hello", 5);/'
   add_mutant "$1" forgets-to-read 's/conn->bev, EV_READ/conn->bev, EV_WRITE/'
   add_mutant "$1" leaks-clients 's/^    conn_free\(arg\);$/    ;/'
@@ -61,7 +61,7 @@ hand_in() { # [SED-SCRIPT]
 
 # The reference solution of tiny.
 solution() { # COURSE
-  unifdef -x2 -DSOLUTION "$1/chapters/03-event/labs/tiny/tiny.c"
+  "$ROOT/scripts/lab-source" solution "$1/chapters/03-event/labs/tiny"
 }
 
 boxed() {

@@ -1,0 +1,192 @@
+/* Starter and solution in one: look once you have passed (make compare-NN). */
+/* shared-event.c -- an echo server that forgets who said what.
+ *
+ * Build: cc -o shared-event shared-event.c -levent
+ * Run:   ./shared-event [PORT]            (8888, on 127.0.0.1)
+ * Try:   nc 127.0.0.1 8888, in two terminals at once
+ */
+#include <ctype.h>
+#include <err.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/util.h>
+
+#ifdef SOLUTION
+struct conn {
+    struct event *event; /* pending while the connection is open */
+    LIST_ENTRY(conn) next;
+};
+
+static LIST_HEAD(conn_list, conn) conns = LIST_HEAD_INITIALIZER(conns);
+#else
+static struct event *client_event; /* reads from the client */
+#endif
+
+/* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
+ * would not say: getaddrinfo(3) takes 70000 for 4464. */
+static int parse_port(const char *text)
+{
+    char *end;
+    long port = strtol(text, &end, 10);
+
+    if (!isdigit((unsigned char)text[0]) || *end != '\0' || port > 65535)
+        return -1;
+    return (int)port;
+}
+
+/* Say where FD listens: given port 0, only the kernel knows. */
+static void print_ready(evutil_socket_t fd)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof(address);
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+
+    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
+        err(1, "getsockname");
+    int error = getnameinfo((struct sockaddr *)&address, length, host,
+        sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+    if (error)
+        errx(1, "getnameinfo: %s", gai_strerror(error));
+    printf("listening on %s port %s\n", host, port);
+}
+
+/* Make EVENT pending; what cannot be watched ends the program. */
+static void add_event(struct event *event)
+{
+    if (!event || event_add(event, NULL) < 0)
+        errx(1, "cannot add an event");
+}
+
+#ifdef SOLUTION
+/* The event goes first: once the fd is closed, its number belongs to the next
+ * client, which the base would take for this one. */
+static void conn_free(struct conn *conn)
+{
+    evutil_socket_t fd = event_get_fd(conn->event);
+
+    LIST_REMOVE(conn, next);
+    event_free(conn->event);
+    close(fd);
+    free(conn);
+}
+
+static void read_cb(evutil_socket_t fd, short what, void *arg)
+{
+    char chunk[4096];
+    ssize_t length = recv(fd, chunk, sizeof(chunk), 0);
+
+    if (length > 0 && send(fd, chunk, (size_t)length, 0) == length)
+        return;
+    if (length < 0 && errno == EAGAIN)
+        return;
+    printf("client closed\n");
+    conn_free(arg);
+}
+#else
+static void read_cb(evutil_socket_t fd, short what, void *arg)
+{
+    char chunk[4096];
+    ssize_t length = recv(fd, chunk, sizeof(chunk), 0);
+
+    if (length > 0 && send(fd, chunk, (size_t)length, 0) == length)
+        return;
+    if (length < 0 && errno == EAGAIN)
+        return;
+    printf("client closed\n");
+    close(fd);
+    event_del(client_event);
+}
+#endif
+
+static void accept_cb(evutil_socket_t listener, short what, void *arg)
+{
+    struct event_base *base = arg;
+    evutil_socket_t fd = accept(listener, NULL, NULL);
+
+    if (fd < 0)
+        return;
+    if (evutil_make_socket_nonblocking(fd) < 0)
+        err(1, "cannot prepare a connection");
+#ifdef SOLUTION
+    struct conn *conn = calloc(1, sizeof(*conn));
+    if (!conn)
+        err(1, "cannot prepare a connection");
+    conn->event = event_new(base, fd, EV_READ | EV_PERSIST, read_cb, conn);
+    add_event(conn->event);
+    LIST_INSERT_HEAD(&conns, conn, next);
+#else
+    client_event = event_new(base, fd, EV_READ | EV_PERSIST, read_cb, NULL);
+    add_event(client_event);
+#endif
+}
+
+static void signal_cb(evutil_socket_t signum, short what, void *arg)
+{
+    event_base_loopbreak(arg);
+}
+
+/* A listening socket on 127.0.0.1 and PORT that never blocks. */
+static evutil_socket_t listen_on(int port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+        .sin_port = htons((in_port_t)port),
+    };
+    evutil_socket_t fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (fd < 0 || evutil_make_socket_nonblocking(fd) < 0 ||
+        evutil_make_listen_socket_reuseable(fd) < 0)
+        err(1, "cannot make a socket");
+    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+        listen(fd, SOMAXCONN) != 0)
+        err(1, "cannot listen on port %d", port);
+    return fd;
+}
+
+int main(int argc, char **argv)
+{
+    int port = argc == 2 ? parse_port(argv[1]) : 8888;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    signal(SIGPIPE, SIG_IGN);
+    if (argc > 2 || port < 0) {
+        fprintf(stderr, "usage: shared-event [PORT]\n");
+        return 2;
+    }
+
+    struct event_base *base = event_base_new();
+    if (!base)
+        errx(1, "cannot make an event base");
+    evutil_socket_t fd = listen_on(port);
+    struct event *listener =
+        event_new(base, fd, EV_READ | EV_PERSIST, accept_cb, base);
+    struct event *terminate = evsignal_new(base, SIGTERM, signal_cb, base);
+    add_event(listener);
+    add_event(terminate);
+
+    print_ready(fd);
+    int result = event_base_dispatch(base);
+
+#ifdef SOLUTION
+    while (!LIST_EMPTY(&conns))
+        conn_free(LIST_FIRST(&conns));
+#else
+    if (client_event)
+        event_free(client_event);
+#endif
+    event_free(terminate);
+    event_free(listener);
+    close(fd);
+    event_base_free(base);
+    return result < 0 ? 1 : 0;
+}

@@ -1,0 +1,290 @@
+/* Starter and solution in one: look once you have passed (make compare-NN). */
+/* lost-half-close.c -- an upper-case server for lines that hangs up too soon.
+ *
+ * Build: cc -o lost-half-close lost-half-close.c -levent
+ * Run:   ./lost-half-close [PORT]            (9995, on 127.0.0.1)
+ * Try:   printf 'one\ntwo' | nc -N 127.0.0.1 9995
+ */
+#include <ctype.h>
+#include <err.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <event2/util.h>
+
+static const struct timeval REST = {1, 0};  /* after accept has failed */
+static const struct timeval IDLE = {60, 0}; /* a silent client is dropped */
+
+/* Bytes of output that may wait for a slow client: reading stops above HIGH
+ * and goes on below LOW. SEND_BUFFER more wait in the kernel. A line longer
+ * than LONGEST is answered in parts. */
+enum { HIGH = 4 << 20, LOW = 1 << 20, SEND_BUFFER = 65536, LONGEST = 65536 };
+
+#ifdef SOLUTION
+struct conn {
+    struct bufferevent *bev; /* owns the fd */
+    int ended;               /* the client has sent all that it will */
+    LIST_ENTRY(conn) next;
+};
+#else
+struct conn {
+    struct bufferevent *bev; /* owns the fd */
+    LIST_ENTRY(conn) next;
+};
+#endif
+
+static LIST_HEAD(conn_list, conn) conns = LIST_HEAD_INITIALIZER(conns);
+
+/* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
+ * would not say: getaddrinfo(3) takes 70000 for 4464. */
+static int parse_port(const char *text)
+{
+    char *end;
+    long port = strtol(text, &end, 10);
+
+    if (!isdigit((unsigned char)text[0]) || *end != '\0' || port > 65535)
+        return -1;
+    return (int)port;
+}
+
+/* Say where FD listens: given port 0, only the kernel knows. */
+static void print_ready(evutil_socket_t fd)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof(address);
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+
+    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
+        err(1, "getsockname");
+    int error = getnameinfo((struct sockaddr *)&address, length, host,
+        sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+    if (error)
+        errx(1, "getnameinfo: %s", gai_strerror(error));
+    printf("listening on %s port %s\n", host, port);
+}
+
+/* Send small answers at once: with Nagle's algorithm on, the end of a long
+ * answer would wait up to 40 ms for the peer's delayed acknowledgement. */
+static void set_nodelay(evutil_socket_t fd)
+{
+    int on = 1;
+
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
+        warn("cannot set TCP_NODELAY");
+}
+
+/* Make EVENT pending; what cannot be watched ends the program. */
+static void add_event(struct event *event)
+{
+    if (!event || event_add(event, NULL) < 0)
+        errx(1, "cannot add an event");
+}
+
+/* What waits for a slow client waits in its output, where we count it. */
+static void set_send_buffer(evutil_socket_t fd)
+{
+    int size = SEND_BUFFER;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) != 0)
+        warn("cannot set SO_SNDBUF");
+}
+
+static void conn_free(struct conn *conn)
+{
+    LIST_REMOVE(conn, next);
+    bufferevent_free(conn->bev);
+    free(conn);
+}
+
+/* ASCII alone: toupper(3) would follow the locale and damage UTF-8. */
+static void make_upper(unsigned char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = bytes[i];
+
+        bytes[i] = c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
+    }
+}
+
+static void answer(struct bufferevent *bev, unsigned char *bytes, size_t length)
+{
+    make_upper(bytes, length);
+    if (bufferevent_write(bev, bytes, length) < 0)
+        errx(1, "cannot queue an answer");
+}
+
+/* Answer what is in the input, be it a whole line or not. */
+static void answer_rest(struct bufferevent *bev)
+{
+    struct evbuffer *input = bufferevent_get_input(bev);
+    size_t length = evbuffer_get_length(input);
+
+    if (length == 0)
+        return;
+    answer(bev, evbuffer_pullup(input, -1), length);
+    evbuffer_drain(input, length);
+}
+
+/* Answer line by line. What follows the last newline stays in the input until
+ * the rest of its line has come. */
+static void read_cb(struct bufferevent *bev, void *arg)
+{
+    struct evbuffer *input = bufferevent_get_input(bev);
+    size_t length;
+    char *line;
+
+    while ((line = evbuffer_readln(input, &length, EVBUFFER_EOL_LF))) {
+        line[length] = '\n'; /* in place of the NUL */
+        answer(bev, (unsigned char *)line, length + 1);
+        free(line);
+    }
+    if (evbuffer_get_length(input) > LONGEST)
+        answer_rest(bev);
+    if (evbuffer_get_length(bufferevent_get_output(bev)) > HIGH)
+        bufferevent_disable(bev, EV_READ);
+}
+
+#ifdef SOLUTION
+/* The output has drained to LOW or below: read on, or end. */
+static void write_cb(struct bufferevent *bev, void *arg)
+{
+    struct conn *conn = arg;
+
+    if (!conn->ended && bufferevent_enable(bev, EV_READ) < 0)
+        errx(1, "cannot watch a connection");
+    if (conn->ended && evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+        conn_free(conn);
+}
+#else
+/* The output has drained to LOW or below: read on. */
+static void write_cb(struct bufferevent *bev, void *arg)
+{
+    if (bufferevent_enable(bev, EV_READ) < 0)
+        errx(1, "cannot watch a connection");
+}
+#endif
+
+static void event_cb(struct bufferevent *bev, short what, void *arg)
+{
+    int error = EVUTIL_SOCKET_ERROR(); /* before a call can change it */
+    struct conn *conn = arg;
+
+#ifdef SOLUTION
+    if (what & BEV_EVENT_EOF) {
+        conn->ended = 1;
+        answer_rest(bev);
+        if (evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+            conn_free(conn);
+        return; /* else the client still reads, and write_cb ends it */
+    }
+#else
+    if (what & BEV_EVENT_EOF) {
+        conn_free(conn);
+        return;
+    }
+#endif
+    warnx("lost a client: %s", what & BEV_EVENT_TIMEOUT
+                                   ? "it was idle"
+                                   : evutil_socket_error_to_string(error));
+    conn_free(conn);
+}
+
+static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
+    struct sockaddr *address, int length, void *arg)
+{
+    struct conn *conn = calloc(1, sizeof(*conn));
+
+    if (!conn)
+        err(1, "cannot take a connection");
+    set_nodelay(fd);
+    set_send_buffer(fd);
+    conn->bev = bufferevent_socket_new(
+        evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!conn->bev)
+        errx(1, "cannot make a bufferevent");
+    LIST_INSERT_HEAD(&conns, conn, next);
+    bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
+    bufferevent_setwatermark(conn->bev, EV_WRITE, LOW, 0);
+    bufferevent_set_timeouts(conn->bev, &IDLE, &IDLE);
+    if (bufferevent_enable(conn->bev, EV_READ) < 0)
+        errx(1, "cannot watch a connection");
+}
+
+static void rest_cb(evutil_socket_t fd, short what, void *arg)
+{
+    if (evconnlistener_enable(arg) < 0)
+        errx(1, "cannot accept again");
+}
+
+/* With no descriptor left, accepting would fail without end: it rests. */
+static void accept_error_cb(struct evconnlistener *listener, void *arg)
+{
+    warn("cannot accept, trying again in a second");
+    evconnlistener_disable(listener);
+    if (event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT,
+            rest_cb, listener, &REST) < 0)
+        errx(1, "cannot rest");
+}
+
+static void signal_cb(evutil_socket_t signum, short what, void *arg)
+{
+    event_base_loopbreak(arg);
+}
+
+/* A listener on 127.0.0.1 and PORT. */
+static struct evconnlistener *listen_on(struct event_base *base, int port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+        .sin_port = htons((in_port_t)port),
+    };
+    struct evconnlistener *listener = evconnlistener_new_bind(base, accept_cb,
+        NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
+        -1, (struct sockaddr *)&address, sizeof(address));
+
+    if (!listener)
+        err(1, "cannot listen on port %d", port);
+    evconnlistener_set_error_cb(listener, accept_error_cb);
+    return listener;
+}
+
+int main(int argc, char **argv)
+{
+    int port = argc == 2 ? parse_port(argv[1]) : 9995;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    signal(SIGPIPE, SIG_IGN);
+    if (argc > 2 || port < 0) {
+        fprintf(stderr, "usage: lost-half-close [PORT]\n");
+        return 2;
+    }
+
+    struct event_base *base = event_base_new();
+    if (!base)
+        errx(1, "cannot make an event base");
+    struct event *terminate = evsignal_new(base, SIGTERM, signal_cb, base);
+    add_event(terminate);
+
+    struct evconnlistener *listener = listen_on(base, port);
+    print_ready(evconnlistener_get_fd(listener));
+    int result = event_base_dispatch(base);
+
+    while (!LIST_EMPTY(&conns))
+        conn_free(LIST_FIRST(&conns));
+    evconnlistener_free(listener);
+    event_free(terminate);
+    event_base_free(base);
+    return result < 0 ? 1 : 0;
+}
