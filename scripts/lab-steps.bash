@@ -18,6 +18,27 @@
 # RESULTS (where records go) and PATIENCE (a factor on every time limit). A text is
 # given with printf's escapes: '\n', '\0', '\x80'.
 #
+# Beyond clients that talk one after the other (connect, send, expect, close) there are
+# words for what goes wrong late, or only for many:
+#
+#   environment NAME=VALUE...    variables of the program; before it starts
+#   fast_clock 60                its time passes 60 times as fast; before it starts
+#   find_all_leaks               also what a variable still points to; before it starts
+#   watch_order                  see whether an event outlives its descriptor; before it
+#   expect_order                   starts, and when clients have left
+#   many 60 'hello %d\n' '%d?\n' so many clients at once, each its own text, each its own
+#   many_again TEXT ANSWER         answer; %d is the client's number
+#   many_leave [reset]           all of them close, or break their connections
+#   reset_many 8 [TEXT]          clients connect, send TEXT, and break the connection
+#   expect_backlog 60            so many connections are made while the program is held
+#   listen_full S                a PORT where a connection is neither made nor refused
+#   watch_blocking               is the program ever stuck outside its event loop? from
+#   expect_not_blocked             here to there
+#   expect_no_wakeups [MS]       at rest it is not woken by anything: it does not poll
+#
+# A leak on the error path: find_all_leaks; start; reset_many 8 'hello\n';
+# expect_descriptors_back (after note_resources); stop_cleanly.
+#
 # What is asked again and again starts no process: most of a lab's time would go
 # there.
 #
@@ -648,6 +669,101 @@ crowd() { # COUNT
   done
 }
 
+# COUNT clients, all at once: each sends TEXT, and then each gets ANSWER. In both, %d is
+# the client's number, from 1. They stay until many_leave or the end of the check.
+many() { # COUNT TEXT ANSWER
+  local i fd
+  MANY=()
+  for ((i = 0; i < $1; i++)); do
+    { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || no_connection
+    MANY+=("$fd")
+  done
+  many_again "$2" "$3"
+}
+
+# The same clients once more.
+many_again() { # TEXT ANSWER
+  local i
+  for ((i = 1; i <= ${#MANY[@]}; i++)); do
+    printf '%b' "${1//%d/$i}" >"$WORK/sent"
+    cat "$WORK/sent" >&"${MANY[i - 1]}" || true
+  done
+  for ((i = 1; i <= ${#MANY[@]}; i++)); do
+    one_of_many "$i" "${1//%d/$i}" "${2//%d/$i}"
+  done
+}
+
+one_of_many() { # NUMBER TEXT ANSWER
+  local fd=${MANY[$1 - 1]} size
+  SENT[many]=$2
+  printf '%b' "$3" >"$WORK/expected"
+  size=$(stat -c %s "$WORK/expected")
+  : >"$WORK/many.out"
+  cat <&"$fd" >"$WORK/many.out" 2>/dev/null &
+  CLIENT[many]=$!
+  until_true has_come many "$size" || true
+  # What comes too much comes soon.
+  [[ $1 != 1 && $1 != "${#MANY[@]}" ]] || nap 0.1
+  kill "${CLIENT[many]}" 2>/dev/null || true
+  wait "${CLIENT[many]}" 2>/dev/null || true
+  unset 'CLIENT[many]'
+  same_bytes "$WORK/expected" "$WORK/many.out" many ||
+    fail "this was client $1 of ${#MANY[@]}" "这是第 $1 个客户端，共 ${#MANY[@]} 个"
+}
+
+# All close. One that has bytes unread breaks its connection by that.
+many_leave() { # [reset]
+  local fd
+  for fd in "${MANY[@]}"; do
+    [[ ! ${1-} ]] || socat -u OPEN:/dev/null "FD:$fd,linger=0" 2>/dev/null || true
+    exec {fd}>&-
+  done
+  MANY=()
+}
+
+# COUNT clients, all at once, send TEXT and break their connections as soon as the
+# program has come to rest.
+reset_many() { # COUNT [TEXT]
+  local i
+  for ((i = 1; i <= $1; i++)); do
+    connect "reset$i" linger=0
+    [[ ! ${2-} ]] || send "reset$i" "${2//%d/$i}"
+  done
+  settle
+  for ((i = 1; i <= $1; i++)); do
+    reset "reset$i"
+    unset "CLIENT[reset$i]"
+  done
+}
+
+# While the program is held, so many clients can connect: they wait in the backlog.
+expect_backlog() { # COUNT
+  hold
+  rm -f "$WORK/queued"
+  (
+    trap - EXIT TERM
+    crowd "$1"
+    : >"$WORK/queued"
+    read -r -u "$NEVER"
+  ) 2>/dev/null &
+  CLIENT[backlog]=$!
+  until_true test -e "$WORK/queued" || fail "while the program is busy, fewer than $1 connections can wait" "程序忙时，能排队等待的连接不到 $1 个"
+  signal CONT
+  kill "${CLIENT[backlog]}"
+  wait "${CLIENT[backlog]}" 2>/dev/null || true
+  unset 'CLIENT[backlog]'
+}
+
+# A port where whoever connects waits: nobody accepts, and the backlog is full. Sets
+# PORT. close ends it: from then on, connections are refused.
+listen_full() { # CLIENT
+  local fd
+  listen "$1" 0 backlog=0
+  pause "$1"
+  { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null ||
+    fail "the check cannot listen on port $PORT" "检查程序无法监听端口 $PORT"
+}
+
 # A client that sends the file and half-closes, and reads nothing before
 # read_late. (A client that is paused would not send either.)
 send_unread() { # CLIENT FILE
@@ -743,6 +859,29 @@ find_all_leaks() {
   ENVIRONMENT+=(LSAN_OPTIONS=use_globals=0:use_stacks=0:use_registers=0:print_suppressions=0)
 }
 
+# Variables that the program is given. To be said before it starts.
+environment() { # NAME=VALUE...
+  ENVIRONMENT+=("$@")
+}
+
+# The program's time passes so many times as fast (scripts/lab-inside.c): what a
+# task wants after a minute can be seen after a second. To be said before it starts.
+# With a high factor a busy machine, too, is late so many times as much: 60 is much.
+fast_clock() { # FACTOR
+  environment "LAB_CLOCK=$1"
+}
+
+# Have it said when an event is deleted after its descriptor was closed
+# (scripts/lab-inside.c). To be said before the program starts; expect_order looks.
+watch_order() {
+  environment LAB_ORDER=1
+}
+
+expect_order() {
+  ! grep -q '^lab: an event was deleted after its descriptor was closed' "$WORK/stderr" ||
+    fail "a descriptor was closed before its event was deleted" "描述符关闭时，它的事件还没有删除"
+}
+
 ticks() {
   local pid stat fields sum=0
   find_family "$RUN"
@@ -769,6 +908,83 @@ expect_idle() {
   after=$(ticks)
   ! has_ended "$RUN" || fail
   ((after - before <= 8 && wants < 6)) || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
+}
+
+# At rest, nothing wakes the program: it waits, and does not ask again and again.
+# How often it fell asleep says so, however little it does each time. Once may be
+# chance, or a timer that had to run out.
+expect_no_wakeups() { # [MS]: what happens this often, or oftener, is seen
+  local before i
+  settle
+  for i in 1 2; do
+    before=$(sleeps)
+    nap "$((${1:-1100} / 1000)).$(printf '%03d' $((${1:-1100} % 1000)))"
+    ! has_ended "$RUN" || fail
+    [[ $before != "$(sleeps)" ]] || return 0
+  done
+  fail "the program wakes up again and again while there is nothing to do" "无事可做时程序仍反复醒来"
+}
+
+# How often the program's threads fell asleep: see proc(5), status. The second thread
+# is the sanitizer's, which watches over memory.
+sleeps() {
+  local pid thread threads line lines
+  find_family "$RUN"
+  for pid in "${FAMILY[@]}"; do
+    mapfile -t threads < <(printf '%s\n' "/proc/$pid/task"/* | sort -t / -k 5n)
+    unset 'threads[1]'
+    for thread in "${threads[@]}"; do
+      mapfile -t lines <"$thread/status"
+      for line in "${lines[@]}"; do
+        [[ $line != voluntary* ]] || echo "$thread $line"
+      done
+    done
+  done 2>/dev/null
+}
+
+# From here to expect_not_blocked, see whether the program sleeps in anything but its
+# event loop for longer than a moment: a read, a write, a sleep, a connect that waits.
+watch_blocking() {
+  : >"$WORK/blocked"
+  find_waits
+  (
+    trap - EXIT TERM
+    close_ours "$NEVER"
+    note_blocking
+  ) &
+  BLOCKING=$!
+}
+
+# The numbers of the system calls in which an event loop waits, into WAITS: of epoll,
+# and where that is turned off, of poll and select too. None: they are not known.
+find_waits() {
+  case $HOSTTYPE in
+    x86_64) WAITS=' 232 281 441 ' && [[ ${ENVIRONMENT[*]} != *EVENT_NOEPOLL* ]] || WAITS+='7 271 23 270 ' ;;
+    aarch64) WAITS=' 22 441 ' && [[ ${ENVIRONMENT[*]} != *EVENT_NOEPOLL* ]] || WAITS+='73 72 ' ;;
+    *) WAITS= ;;
+  esac
+}
+
+# Look in which call the program sleeps, again and again: see proc(5), syscall.
+note_blocking() {
+  local call times=0
+  while [[ $WAITS ]] && is_running "$RUN"; do
+    nap 0.005
+    call=
+    { read -r call _ <"/proc/$PID/syscall"; } 2>/dev/null || continue
+    if [[ $call == -* || $call == running || $WAITS == *" $call "* ]] || ! is_asleep "$PID"; then
+      times=0
+    elif ((++times == 8 * PATIENCE / 10)); then
+      echo "$call" >>"$WORK/blocked"
+    fi
+  done
+}
+
+expect_not_blocked() {
+  kill "$BLOCKING" 2>/dev/null || true
+  wait "$BLOCKING" 2>/dev/null || true
+  [[ ! -s $WORK/blocked ]] ||
+    fail "the program stood still outside its event loop, and nobody else could be served" "程序停在事件循环之外，这时谁也得不到服务"
 }
 
 wants_processor() {

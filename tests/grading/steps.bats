@@ -1,0 +1,116 @@
+# steps.bats -- the words that the checks of a lab are written in: what each of them
+# lets pass, and what it does not.
+
+setup_file() {
+  load ../lib/labs
+  make_course "$BATS_FILE_TMPDIR/course"
+}
+
+setup() {
+  load ../lib/labs
+  enter_course
+  PATIENCE=10
+}
+
+# The lab has one check, with these commands, and the student's file is the solution,
+# changed by a sed script.
+try() { # COMMANDS [SED-SCRIPT]
+  hand_in "${2-}"
+  cat >"$LAB/checks.bash" <<END
+lab make 1 20
+check 10 "How it works" only "it works" "能用"
+only() {
+  step "a step" "一步"
+  $1
+}
+END
+  run scripts/lab run 03-tiny
+}
+
+# What a program does in its read callback before it answers.
+WHEN_READ='/^    if \(bufferevent_write_buffer/i'
+# A time-out of a minute after which a client is told so and dropped.
+MINUTE='s/^    if \(bufferevent_enable\(conn->bev, EV_READ/    struct timeval minute = {60, 0};\n    bufferevent_set_timeouts(conn->bev, \&minute, NULL);\n&/'
+
+@test "fast_clock lets a time-out of a minute pass in a second, on every back end" {
+  local backend
+  for backend in NONE=1 EVENT_NOEPOLL=1 'EVENT_NOEPOLL=1 EVENT_NOPOLL=1'; do
+    try "environment $backend; fast_clock 60; STILL_MS=\$LIMIT_MS; start; connect A; expect_open A; expect_closed A" "$MINUTE"
+    assert_success
+  done
+  # Without it, the client stays.
+  try "STILL_MS=\$LIMIT_MS; start; connect A; expect_open A; expect_closed A" "$MINUTE"
+  assert_line --partial 'the program does not close the connection'
+}
+
+@test "expect_no_wakeups sees a program that polls, however little it does" {
+  try 'start; connect A; expect_no_wakeups'
+  assert_success
+  try 'start; connect A; expect_no_wakeups' \
+    's/^    print_ready\(.*/    struct timeval often = {0, 900000};\n    struct event *timer = event_new(base, -1, EV_PERSIST, tick_cb, NULL);\n    event_add(timer, \&often);\n&/; s/^int main/static void tick_cb(evutil_socket_t fd, short what, void *arg)\n{\n}\n\n&/'
+  assert_line --partial 'the program wakes up again and again while there is nothing to do'
+}
+
+@test "watch_blocking sees a program that sleeps in a callback" {
+  # shellcheck disable=SC2016 # for the check
+  local story='start; watch_blocking; connect A; send A "x\n"; expect A "x\n"; expect_not_blocked'
+  try "$story"
+  assert_success
+  try "$story" "$WHEN_READ usleep(200000);
+    s/^#include <stdlib.h>/&\n#include <unistd.h>/"
+  assert_line --partial 'the program stood still outside its event loop'
+}
+
+@test "many sees which of many clients gets the answer of another" {
+  # shellcheck disable=SC2016 # for the check
+  local story='start; many 60 "I am %d\n" "I am %d\n"; many_again "and %d\n" "and %d\n"; note_resources; many_leave; expect_no_wakeups 200; stop_cleanly'
+  try "$story"
+  assert_success
+  # From the 41st on, each gets the line of the first.
+  try "$story" "$WHEN_READ static int count; if (++count > 40) { bufferevent_write(bev, \"I am 1\\\\n\", 7); return; }"
+  assert_line '          sent      I am 41\n'
+  assert_line '          came      I am 1\n'
+  assert_line '          this was client 41 of 60'
+}
+
+@test "many_leave and reset_many break connections, and a leak on that path is found" {
+  local story leaks='/^static void event_cb/,/^}/s/^    conn_free\(arg\);/    if (what \& BEV_EVENT_ERROR) { LIST_REMOVE((struct conn *)arg, next); } else { &\n    }/'
+  for story in 'reset_many 5 "x\n"' 'reset_many 5' 'many 5 "x\n" "x\n"; many_leave reset'; do
+    try "find_all_leaks; start; note_resources; $story; expect_descriptors_back; stop_cleanly"
+    assert_success
+    try "find_all_leaks; start; $story; settle; stop_cleanly" "$leaks"
+    assert_line '          sanitizer:  LeakSanitizer: memory is never freed'
+  done
+}
+
+@test "expect_backlog counts the connections that can wait" {
+  local few='s/LEV_OPT_REUSEABLE, -1/LEV_OPT_REUSEABLE, 4/'
+  try 'start; expect_backlog 60; connect A; send A "x\n"; expect A "x\n"'
+  assert_success
+  try 'start; expect_backlog 5' "$few"
+  assert_success
+  try 'start; expect_backlog 6' "$few"
+  assert_line --partial 'while the program is busy, fewer than 6 connections can wait'
+}
+
+@test "listen_full gives a port where a connection is neither made nor refused" {
+  # It connects to the port that it is told, before its first answer.
+  # shellcheck disable=SC2016 # for the check
+  local story='listen_full S; FULL=$PORT; start; watch_blocking; connect A; send A "$FULL\n"; SENT[A]=; expect A "$FULL\n"; expect_not_blocked'
+  local connects="$WHEN_READ char text[8] = \"\"; evbuffer_copyout(bufferevent_get_input(bev), text, 7); struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((in_port_t)atoi(text))}; int fd = socket(AF_INET, SOCK_STREAM | FLAGS, 0); if (connect(fd, (struct sockaddr *)\\&to, sizeof(to)) == 0) exit(9); close(fd);
+    s/^#include <stdlib.h>/&\n#include <unistd.h>/"
+  try "$story" "${connects/FLAGS/SOCK_NONBLOCK}"
+  assert_success
+  try "$story" "${connects/FLAGS/0}"
+  assert_failure
+  refute_output --partial 'exit status 9'
+}
+
+@test "watch_order sees a descriptor that is closed before its event is deleted" {
+  # shellcheck disable=SC2016 # for the check
+  local story='watch_order; start; connect A; send A "x\n"; expect A "x\n"; stop_cleanly; expect_order'
+  try "$story"
+  assert_success
+  try "$story" 's/^    bufferevent_free\(conn->bev\);/    close(bufferevent_getfd(conn->bev));\n&/; s/^#include <stdlib.h>/&\n#include <unistd.h>/'
+  assert_line --partial 'a descriptor was closed before its event was deleted'
+}
