@@ -65,6 +65,41 @@ keep_mutant() { # NAME
   assert_line --partial 'calls a value ARRIVED, which is a variable of scripts/lab-steps.bash'
 }
 
+@test "scripts/lab-demands lists each demand with its checks" {
+  run scripts/lab-demands tiny
+  assert_success
+  assert_line --index 0 '03-tiny'
+  assert_line --index 1 '  what it has to do, to the byte.'
+  assert_line --index 2 '      → answers answers_in_pieces'
+  run -0 env LANG=zh_CN.UTF-8 scripts/lab-demands tiny
+  assert_line --index 1 '  程序必须做什么，精确到字节。'
+}
+
+@test "scripts/lab-demands fails for a demand without a check, a check without a demand, and pages that differ" {
+  sed -i 's/ <!-- checks: answers -->//; $a- it sings.' "$LAB/TASK.md"
+  sed -i 's/checks: ends_well/checks: ends_bell/' "$LAB"/TASK*.md
+  run scripts/lab-demands --check 03-tiny
+  assert_failure 1
+  assert_output "$LAB/TASK.md:15: a demand that no check looks at, or no comment: - what the checks look at;
+$LAB/TASK.md:17: there is no check ends_bell
+$LAB/TASK.md:18: a demand that no check looks at, or no comment: - it sings.
+$LAB/TASK.md: no demand names the check ends_well: it asks what the task does not say
+$LAB/TASK.zh.md:17: there is no check ends_bell
+$LAB/TASK.zh.md: no demand names the check ends_well: it asks what the task does not say
+$LAB: TASK.md and TASK.zh.md do not name the same checks in the same order"
+  # So does the proof of the lab. What demands nothing says so.
+  sed -i 's/^- it sings\./- it sings: <!-- no demand -->/' "$LAB/TASK.md"
+  run scripts/lab-demands --check
+  refute_output --partial 'sings'
+  keep_mutant says-hello
+  run scripts/test-labs tiny
+  assert_line --partial "TASK.zh.md:17: there is no check ends_bell"
+  # A lab whose pages have no comment yet is left alone.
+  sed -i 's/ <!--.*-->//' "$LAB"/TASK*.md
+  run -0 scripts/lab-demands --check
+  assert_output ""
+}
+
 @test "scripts/test-labs --times runs the solution again and again" {
   run scripts/test-labs --times 3 tiny
   assert_success
