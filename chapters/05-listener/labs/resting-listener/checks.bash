@@ -2,13 +2,13 @@
 
 lab make 2 30
 STILL_MS=$LIMIT_MS # it rests; and a connection refused for now is tried again in 1 s
-: "${MOST:=3}" "${FIRST:=one}" "${SECOND:=two}"
+: "${MOST:=3}" "${FIRST:=one}" "${SECOND:=two}" "${PLACES:=20}" "${WAITING:=60}"
 RESTING="resting at $MOST clients"
 
 # MOST clients, c1 and up, who all get their lines back.
-connect_most() {
+connect_most() { # [SOCAT-OPTION]
   local i
-  for ((i = 1; i <= MOST; i++)); do connect "c$i"; done
+  for ((i = 1; i <= MOST; i++)); do connect "c$i" "$@"; done
   for ((i = 1; i <= MOST; i++)); do ask "c$i" "$FIRST $i"; done
 }
 
@@ -66,7 +66,7 @@ rests() {
   expect_said "$RESTING"
 }
 
-check 3 "Pause and resume" accepts_again \
+check 2 "Pause and resume" accepts_again \
   "when one leaves, the first who waits is served" \
   "一个客户端离开，等待者中的第一个得到服务"
 accepts_again() {
@@ -95,6 +95,7 @@ check 1 "Pause and resume" says_so_once \
   "不论离开几个，只报告一次重新接受"
 says_so_once() {
   local i
+  find_all_leaks
   step "$MOST clients connect and are served, then all leave" "$MOST 个客户端连接并得到服务，然后全部离开"
   start 0 "$MOST"
   note_resources
@@ -105,8 +106,86 @@ says_so_once() {
   expect_descriptors_back
   expect_said "$RESTING" "accepting again"
   step "$MOST others come: it rests as before" "又来了 $MOST 个：程序和之前一样休息"
-  connect_most
+  connect_most linger=0
   expect_said "$RESTING" "accepting again" "$RESTING"
+  step "these break their connections off (RST): it accepts again as before" "这几个中断连接（RST）：程序和之前一样重新接受连接"
+  for ((i = 1; i <= MOST; i++)); do reset "c$i"; done
+  expect_descriptors_back
+  expect_said "$RESTING" "accepting again" "$RESTING" "accepting again"
+  step "a third time too; then SIGTERM ends it with status 0, and nothing leaks" "第三次也一样；然后 SIGTERM 使其以退出码 0 结束，没有泄漏"
+  connect_most
+  connect W
+  send W "$SECOND\n"
+  expect_nothing W
+  expect_said "$RESTING" "accepting again" "$RESTING" "accepting again" "$RESTING"
+  stop_cleanly
+}
+
+# WAITING clients in a process of their own: one that cannot even connect would
+# hold up the check. Each sends a line, waits for it to come back, and leaves.
+come_and_wait() {
+  rm -f "$WORK/queued"
+  : >"$WORK/served"
+  : >"$WORK/lines"
+  (
+    trap - EXIT TERM
+    close_ours "$NEVER"
+    for ((i = 1; i <= WAITING; i++)); do
+      exec {fd}<>"/dev/tcp/127.0.0.1/$PORT" || exit
+      echo "$SECOND $i" >&"$fd"
+      echo "$SECOND $i" >>"$WORK/lines"
+      fds+=("$fd")
+    done
+    : >"$WORK/queued"
+    for fd in "${fds[@]}"; do
+      IFS= read -r line <&"$fd" || exit
+      echo "$line" >>"$WORK/served"
+      exec {fd}>&-
+    done
+  ) 2>/dev/null &
+  CLIENT[waiters]=$!
+  until_true test -e "$WORK/queued" || fail "fewer than $WAITING clients can wait" "能排队等待的客户端不到 $WAITING 个"
+}
+
+check 1 "Pause and resume" any_number \
+  "N may be 1, and it may be large; and many may wait" \
+  "N 可以是 1，也可以很大；等待者也可以很多"
+any_number() {
+  local PLACED
+  step "with N = 1, A is served, and W waits until A leaves" "N = 1 时，A 得到服务，W 一直等到 A 离开"
+  start 0 1
+  connect A
+  ask A "$FIRST"
+  expect_said "resting at 1 clients"
+  connect W
+  send W "$SECOND\n"
+  expect_nothing W
+  close A
+  expect W "$SECOND\n"
+  stop_cleanly
+  step "with N = $PLACES, so many clients get their lines back" "N = $PLACES 时，这么多客户端各自收回自己的一行"
+  start 0 "$PLACES"
+  note_resources
+  many "$PLACES" "$FIRST %d\n" "$FIRST %d\n"
+  expect_said "resting at $PLACES clients"
+  step "$WAITING more connect and wait: none of them is served" "又有 $WAITING 个连接上来等待：一个也没有得到服务"
+  PLACED=$(descriptors)
+  come_and_wait
+  nap 0.1
+  ((PLACED >= $(descriptors))) || fail "it takes more than $PLACES" "接受的客户端超过 $PLACES 个"
+  [[ ! -s $WORK/served ]] || fail "one of those who wait was served" "有等待者得到了服务"
+  step "those $PLACES leave: all who wait are served, one after the other" "那 $PLACES 个离开：等待者依次全部得到服务"
+  many_leave
+  until_true waiters_are_served || true
+  same_bytes "$WORK/lines" "$WORK/served" || fail
+  step "when all have left, nothing wakes the program" "全部离开后，没有任何东西唤醒程序"
+  DESCRIPTORS=$((PLACED - PLACES))
+  expect_descriptors_back
+  expect_no_wakeups 400
+}
+
+waiters_are_served() {
+  has_ended "${CLIENT[waiters]}"
 }
 
 check 1 "How it works" takes_no_more \

@@ -1,18 +1,22 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* resting-listener.c -- an echo server for N clients at a time.
  *
- * Build: cc -o resting-listener resting-listener.c -levent
+ * Build: cc -o resting-listener resting-listener.c -levent_core
  * Run:   ./resting-listener [PORT [N]]         (8888 and 3, on 127.0.0.1)
  * Try:   nc 127.0.0.1 8888, in four terminals; then leave the first
  */
 #include <ctype.h>
 #include <err.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 
@@ -60,6 +64,28 @@ static int parse_count(const char *text)
     return (int)count;
 }
 
+/* Print a line on standard output, or on standard error as warnx(3) does. A
+ * line that would block is dropped: a callback that waits for the reader of a
+ * log stops the whole loop. A pipe that poll(2) calls writable has room for
+ * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+__attribute__((format(printf, 2, 3))) static void print_line(
+    FILE *stream, const char *format, ...)
+{
+    struct pollfd pollfd = {.fd = fileno(stream), .events = POLLOUT};
+    va_list arguments;
+
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
+    va_start(arguments, format);
+    if (stream == stderr) {
+        vwarnx(format, arguments);
+    } else {
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+    va_end(arguments);
+}
+
 /* Say where FD listens: given port 0, only the kernel knows. */
 static void print_ready(evutil_socket_t fd)
 {
@@ -73,7 +99,7 @@ static void print_ready(evutil_socket_t fd)
         sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
     if (error)
         errx(1, "getnameinfo: %s", gai_strerror(error));
-    printf("listening on %s port %s\n", host, port);
+    print_line(stdout, "listening on %s port %s", host, port);
 }
 
 /* Send small answers at once: with Nagle's algorithm on, the end of a long
@@ -83,10 +109,11 @@ static void set_nodelay(evutil_socket_t fd)
     int on = 1;
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
-        warn("cannot set TCP_NODELAY");
+        print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -101,8 +128,8 @@ static void client_came(struct server *server)
     if (server->clients < server->most)
         return;
     if (evconnlistener_disable(server->listener) < 0)
-        errx(1, "cannot rest");
-    printf("resting at %d clients\n", server->clients);
+        print_line(stderr, "cannot rest");
+    print_line(stdout, "resting at %d clients", server->clients);
 #else
     /* yours: count it; if no place is left, let the listener rest and say so */
 #endif
@@ -118,8 +145,8 @@ static void client_left(struct server *server)
     if (!was_full)
         return;
     if (evconnlistener_enable(server->listener) < 0)
-        errx(1, "cannot accept again");
-    printf("accepting again\n");
+        print_line(stderr, "cannot accept again");
+    print_line(stdout, "accepting again");
 #else
     /* yours: count it; if the listener rested, wake it up and say so */
 #endif
@@ -147,13 +174,13 @@ static void read_cb(struct bufferevent *bev, void *arg)
 {
     if (bufferevent_write_buffer(bev, bufferevent_get_input(bev)) < 0 ||
         bufferevent_disable(bev, EV_READ) < 0)
-        errx(1, "cannot answer a client");
+        conn_end(arg);
 }
 
 static void write_cb(struct bufferevent *bev, void *arg)
 {
     if (bufferevent_enable(bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
+        conn_end(arg);
 }
 
 /* It has all its answers and is at its end, or it is broken. */
@@ -162,29 +189,28 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
     conn_end(arg);
 }
 
-/* Take over FD, a connection that was just accepted. */
-static void conn_new(struct server *server, evutil_socket_t fd)
-{
-    struct conn *conn = calloc(1, sizeof(*conn));
-
-    if (!conn)
-        err(1, "cannot take a connection");
-    set_nodelay(fd);
-    conn->server = server;
-    conn->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!conn->bev)
-        errx(1, "cannot make a bufferevent");
-    LIST_INSERT_HEAD(&server->conns, conn, next);
-    bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
-    if (bufferevent_enable(conn->bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
-}
-
 static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     struct sockaddr *address, int length, void *arg)
 {
-    conn_new(arg, fd);
-    client_came(arg);
+    struct server *server = arg;
+    struct conn *conn = calloc(1, sizeof(*conn));
+
+    if (conn)
+        conn->bev =
+            bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!conn || !conn->bev) {
+        print_line(stderr, "cannot take a connection");
+        free(conn);
+        evutil_closesocket(fd);
+        return;
+    }
+    set_nodelay(fd);
+    conn->server = server;
+    LIST_INSERT_HEAD(&server->conns, conn, next);
+    bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
+    client_came(server);
+    if (bufferevent_enable(conn->bev, EV_READ) < 0)
+        conn_end(conn);
 }
 
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
@@ -193,7 +219,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
 
     if (server->clients < server->most &&
         evconnlistener_enable(server->listener) < 0)
-        errx(1, "cannot accept again");
+        print_line(stderr, "cannot accept again");
 }
 
 /* Another reason to rest, in silence: no descriptor is left. */
@@ -201,11 +227,11 @@ static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     struct server *server = arg;
 
-    warn("cannot accept, trying again in a second");
-    if (evconnlistener_disable(listener) < 0 ||
-        event_base_once(server->base, -1, EV_TIMEOUT, rest_cb, server, &REST) <
-            0)
-        errx(1, "cannot rest");
+    print_line(
+        stderr, "cannot accept, trying again in a second: %s", strerror(errno));
+    if (event_base_once(server->base, -1, EV_TIMEOUT, rest_cb, server, &REST) ==
+        0)
+        evconnlistener_disable(listener);
 }
 
 static void signal_cb(evutil_socket_t signum, short what, void *arg)
@@ -223,7 +249,7 @@ static struct evconnlistener *listen_on(struct server *server, int port)
     struct evconnlistener *listener =
         evconnlistener_new_bind(server->base, accept_cb, server,
             LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-            -1, (struct sockaddr *)&address, sizeof(address));
+            SOMAXCONN, (struct sockaddr *)&address, sizeof(address));
 
     if (!listener)
         err(1, "cannot listen on 127.0.0.1 port %d", port);
