@@ -12,10 +12,10 @@
 
 enum {
     LINE_SIZE = 2048, /* of a line whose end has not come yet */
-    WORDS = 8,        /* one more than any command has */
+    WORDS = 23,       /* of a line, as many as memcached looks at */
 };
 
-/* A line cut up. A word too many is kept, the others are not. */
+/* A line cut up, each word ended by a NUL. Words beyond WORDS are left out. */
 struct words {
     int count;
     char *at[WORDS];
@@ -122,11 +122,23 @@ static char *get_all(struct client *client, char *line, const char *keys,
     return NULL;
 }
 
-/* get and gets KEY..., gat and gats EXPTIME KEY... */
-static char *run_get(struct client *client, char *line, const char *word)
+/* Read the exptime of a gat. It is ended for that, or a number would be looked
+ * for behind the word. */
+static bool read_exptime(char *word, int32_t *exptime)
 {
-    bool with_cas = word[3] == 's', touch = word[1] == 'a';
-    const char *first = next_word(word);
+    char *end = word + strcspn(word, " "), ending = *end;
+
+    *end = '\0';
+    bool valid = parse_int(word, exptime);
+    *end = ending;
+    return valid;
+}
+
+/* get and gets KEY..., gat and gats EXPTIME KEY... */
+static char *run_get(struct client *client, char *line, char *word)
+{
+    bool with_cas = word[strlen("get")] == 's', touch = word[1] == 'a';
+    char *first = (char *)next_word(word);
     int32_t exptime;
     uint32_t expires;
 
@@ -136,7 +148,7 @@ static char *run_get(struct client *client, char *line, const char *word)
     }
     if (!touch)
         return get_all(client, line, first, with_cas, NULL);
-    if (!parse_int(first, &exptime)) {
+    if (!read_exptime(first, &exptime)) {
         reply(client, "CLIENT_ERROR invalid exptime argument");
         return NULL;
     }
@@ -414,12 +426,24 @@ static void split(char *line, struct words *words)
             words->at[words->count++] = word;
 }
 
+/* A browser that was talked into this is not to be listened to. A word that
+ * begins like a command, or is too short for one, is no method for memcached.
+ */
+static bool is_http(const struct words *words)
+{
+    const char *method = words->count ? words->at[0] : "";
+    size_t shortest = method[0] == 'm' ? 3 : 2;
+
+    return strlen(method) >= shortest && !strchr("acdgist", method[0]) &&
+           strncmp(words->at[words->count - 1], "HTTP/", strlen("HTTP/")) == 0;
+}
+
 /* Do what a line says. Returns where its unanswered rest begins, if any. */
 static char *run_line(struct client *client, char *line)
 {
     struct words words;
     const struct command *command;
-    const char *word = line + strspn(line, " ");
+    char *word = line + strspn(line, " ");
     size_t size = strcspn(word, " ");
 
     client->noreply = false;
@@ -428,13 +452,13 @@ static char *run_line(struct client *client, char *line)
         return run_get(client, line, word);
     split(line, &words);
     command = words.count ? find_command(words.at[0]) : NULL;
+    if (!command && is_http(&words)) {
+        client->closing = true;
+        return NULL;
+    }
     if (!command || words.count < command->least ||
         words.count > command->most) {
-        /* A browser that was talked into this is not to be listened to. */
-        client->closing = !command && words.count &&
-                          strncmp(words.at[words.count - 1], "HTTP/", 5) == 0;
-        if (!client->closing)
-            reply(client, "ERROR");
+        reply(client, "ERROR");
         return NULL;
     }
     client->noreply = command->most < WORDS &&

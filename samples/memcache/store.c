@@ -53,10 +53,6 @@ static int64_t monotonic_seconds(void)
 void store_tick(struct store *store)
 {
     store->now = (uint32_t)(monotonic_seconds() - store->epoch);
-    if (store->flush_at && store->flush_at <= store->now) {
-        store->flushed = store->cas + 1;
-        store->flush_at = 0;
-    }
 }
 
 uint32_t store_expiry(const struct store *store, int32_t exptime)
@@ -67,8 +63,8 @@ uint32_t store_expiry(const struct store *store, int32_t exptime)
         return LONG_AGO;
     if (exptime <= MONTH)
         return store->now + (uint32_t)exptime;
-    int64_t left = exptime - (int64_t)time(NULL);
-    return left <= 0 ? LONG_AGO : store->now + (uint32_t)left;
+    int64_t second = store->now + (exptime - (int64_t)time(NULL));
+    return second < LONG_AGO ? LONG_AGO : (uint32_t)second;
 }
 
 static uint64_t item_cost(size_t key_size, uint32_t flags, uint64_t size)
@@ -96,9 +92,15 @@ static uint32_t hash_of(const char *key, size_t key_size)
     return (uint32_t)(hash ^ hash >> 32);
 }
 
+static bool is_flushed(const struct store *store, const struct item *item)
+{
+    return store->flush_at && store->flush_at <= store->now &&
+           (item->stored <= store->flush_at || item->cas < store->flushed);
+}
+
 static bool is_dead(const struct store *store, const struct item *item)
 {
-    return item->cas < store->flushed ||
+    return is_flushed(store, item) ||
            (item->expires && item->expires <= store->now);
 }
 
@@ -137,6 +139,7 @@ static void insert(struct store *store, struct item *item)
     struct item **bucket = &store->buckets[item->hash & store->mask];
 
     item->cas = ++store->cas;
+    item->stored = store->now;
     item->next = *bucket;
     *bucket = item;
     TAILQ_INSERT_HEAD(&store->recent, item, recent);
@@ -296,10 +299,9 @@ enum outcome store_count(
  * dead item goes when it is asked for, or when it is the oldest. */
 void store_flush(struct store *store, int32_t exptime)
 {
-    store->flush_at = 0;
-    if (exptime > 0)
-        store->flush_at = store_expiry(store, exptime);
-    else
+    store->flush_at =
+        (exptime > 0 ? store_expiry(store, exptime) : store->now) - 1;
+    if (store->flush_at <= store->now)
         store->flushed = ++store->cas;
 }
 

@@ -22,6 +22,7 @@ struct item {
     struct item *next;        /* in the same bucket */
     uint64_t cas;             /* another one after each change */
     uint32_t hash;
+    uint32_t stored;  /* the second in which it was put into the table */
     uint32_t expires; /* the second in which it ends; 0: never */
     uint32_t flags;   /* the client's, kept for it */
     uint32_t size;    /* of the value, without CR LF */
@@ -36,17 +37,17 @@ struct store {
     uint64_t stored;    /* ever put there */
     uint64_t evictions; /* live ones that had to give way */
     uint64_t cas;       /* the last number given */
-    uint64_t flushed;   /* items with a smaller number are dead */
-    uint32_t now;       /* seconds since the start, plus START */
-    uint32_t flush_at;  /* the second of a flush that is due; 0: none */
-    int64_t epoch;      /* the monotonic clock when now was 0 */
+    uint64_t flushed;  /* a flush that is due ends items of a smaller number, */
+    uint32_t flush_at; /* and those up to this second; 0: there is no flush */
+    uint32_t now;      /* seconds since the start, plus START */
+    int64_t epoch;     /* the monotonic clock when now was 0 */
     TAILQ_HEAD(item_list, item) recent;
     uint64_t mask; /* of a hash: its bucket */
     struct item **buckets;
 };
 
-/* The first second is not 0, which means never, nor 1, which is long ago. */
-enum { LONG_AGO = 1, START = 2 };
+/* 0 means never. A date of more than a minute before the start is long ago. */
+enum { LONG_AGO = 1, START = 62 };
 
 enum how { SET, ADD, REPLACE, APPEND, PREPEND, CAS };
 enum outcome { STORED, NOT_STORED, EXISTS, NOT_FOUND, NON_NUMERIC, NO_MEMORY };
@@ -93,11 +94,12 @@ enum outcome store_put(
 enum outcome store_count(struct store *store, struct item *item, bool up,
     uint64_t delta, char *text);
 
-/* All items of now are dead, at once or in the second that EXPTIME means. */
+/* All items of now are dead, at once or in the second before the one that
+ * EXPTIME means. The last flush counts: it takes back an earlier one. */
 void store_flush(struct store *store, int32_t exptime);
 
-/* Whether TEXT starts with a number, up to a blank or its end. Of one that is
- * too large for an int, its low 32 bits count. */
+/* Whether TEXT, which ends in a NUL, starts with a number, up to white space or
+ * its end. Of one that is too large for an int, its low 32 bits count. */
 bool parse_number(const char *text, uint64_t *number);
 bool parse_int(const char *text, int32_t *number);
 
