@@ -108,7 +108,7 @@ lacks_some() {
   call_setup
   assert_success
   assert_calls 'apt-get update' \
-    'noninteractive apt-get install -y --no-install-recommends gcc libc6-dev libevent-dev netcat-openbsd parallel'
+    'noninteractive apt-get install -y --no-install-recommends gcc libc6-dev libevent-dev libunistring-dev netcat-openbsd parallel'
 }
 
 @test "setup installs only what is missing, with dnf" {
@@ -116,7 +116,7 @@ lacks_some() {
   lacks_some
   call_setup
   assert_success
-  assert_calls 'dnf install -y --setopt=install_weak_deps=False gcc glibc-devel libevent-devel netcat parallel'
+  assert_calls 'dnf install -y --setopt=install_weak_deps=False gcc glibc-devel libevent-devel libunistring-devel netcat parallel'
 }
 
 @test "setup installs only what is missing, with pacman" {
@@ -124,7 +124,7 @@ lacks_some() {
   lacks_some
   call_setup
   assert_success
-  assert_calls 'pacman -S --needed --noconfirm gcc glibc libevent openbsd-netcat parallel'
+  assert_calls 'pacman -S --needed --noconfirm gcc glibc libevent libunistring openbsd-netcat parallel'
 }
 
 @test "setup installs only what is missing, with apk" {
@@ -132,7 +132,7 @@ lacks_some() {
   lacks_some
   call_setup
   assert_success
-  assert_calls 'apk add --update-cache gcc musl-dev libevent-dev netcat-openbsd parallel'
+  assert_calls 'apk add --update-cache gcc musl-dev libevent-dev libunistring-dev netcat-openbsd parallel'
 }
 
 @test "setup installs only what is missing, with zypper, also beside a dnf" {
@@ -141,7 +141,7 @@ lacks_some() {
   lacks_some
   call_setup
   assert_success
-  assert_calls 'zypper --non-interactive install --no-recommends gcc glibc-devel libevent-devel netcat-openbsd gnu_parallel'
+  assert_calls 'zypper --non-interactive install --no-recommends gcc glibc-devel libevent-devel libunistring-devel netcat-openbsd gnu_parallel'
 }
 
 @test "setup installs only what is missing, with brew, never through sudo" {
@@ -233,7 +233,7 @@ setup: is not root and finds no sudo; run this as root:
   lacks bin/ps modules/libc
   call_setup --check
   assert_failure 1
-  assert_output 'missing: libc6-dev procps (run ./scripts/setup)'
+  assert_output 'missing: libc6-dev libunistring-dev procps (run ./scripts/setup)'
   assert_stderr ''
   call_setup --check lint deep
   assert_success
@@ -246,7 +246,7 @@ setup: is not root and finds no sudo; run this as root:
   manager apt-get
   call_setup --check
   assert_failure 1
-  assert_output 'missing: gcc libc6-dev make bash pkg-config libevent-dev openssl libssl-dev bats bats-support bats-assert netcat-openbsd parallel clitest curl procps bubblewrap git socat strace diffutils patch unifdef entr jq zip unzip memcached libmemcached-tools (run ./scripts/setup)'
+  assert_output 'missing: gcc libc6-dev make bash pkg-config libevent-dev openssl libssl-dev libunistring-dev bats bats-support bats-assert netcat-openbsd parallel clitest curl procps bubblewrap git socat strace diffutils patch unifdef entr jq zip unzip memcached libmemcached-tools (run ./scripts/setup)'
   assert_stderr ''
 }
 
@@ -331,10 +331,10 @@ sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommen
   call_setup
   assert_failure 1
   assert_stderr 'setup: found no package manager that it knows (apt, dnf, pacman, apk, zypper, brew)
-setup: still missing: cc libc-headers ps'
+setup: still missing: cc libc-headers libunistring ps'
   call_setup --check
   assert_failure 1
-  assert_output 'missing: cc libc-headers ps (run ./scripts/setup)'
+  assert_output 'missing: cc libc-headers libunistring ps (run ./scripts/setup)'
   call_setup --dry-run
   assert_failure 1
   assert_output ''
