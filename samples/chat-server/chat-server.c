@@ -1,35 +1,39 @@
 /* chat-server.c -- a chat for netcat: names, rooms, private messages, history.
  *
- * Build: cc -o chat-server chat-server.c rooms.c -levent
+ * Build: cc -o chat-server *.c -levent_core -lunistring
  * Run:   ./chat-server [ADDRESS PORT]     (127.0.0.1 7777)
  * Try:   nc 127.0.0.1 7777
  */
 #include <ctype.h>
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 #include <event2/util.h>
 
+#include "listen.h"
 #include "rooms.h"
+#include "telnet.h"
 
-static const struct timeval REST = {1, 0};    /* after accept has failed */
 static const struct timeval GRACE = {1, 0};   /* from the signal to the end */
-static const struct timeval LINGER = {10, 0}; /* to take what is queued */
+static const struct timeval LINGER = {10, 0}; /* to take some of what waits */
 static const struct timeval SECOND = {1, 0};  /* in which lines are counted */
-static const struct timeval NOW = {0, 0};
 
 enum {
     LINES = 10,            /* that one may send in a second */
@@ -40,7 +44,7 @@ enum {
 
 struct server {
     struct event_base *base;
-    struct evconnlistener *listener; /* NULL once a signal has come */
+    struct listeners *listeners; /* NULL once a signal has come */
     struct rooms *rooms;
     LIST_HEAD(conn_list, conn) conns;
 };
@@ -49,12 +53,16 @@ struct conn {
     struct server *server;
     struct person *person;   /* NULL once this one is leaving */
     struct bufferevent *bev; /* owns the fd */
+    struct evbuffer *text;   /* input, with telnet's commands taken out */
     struct event *timer;     /* the end of a second, or of our patience */
-    int lines;               /* taken in this second */
-    int warned;              /* of being too quick */
-    int slow;                /* more is queued than may be */
-    int ended;               /* the peer has sent all that it will */
-    size_t skipped;          /* bytes of a line that was too long */
+    struct telnet telnet;
+    int lines;      /* taken in this second */
+    int warned;     /* of being too quick */
+    int slow;       /* more is queued than may be */
+    int failed;     /* nothing can be done for it: the timer is active */
+    int ended;      /* the peer has sent all that it will */
+    size_t skipped; /* bytes of a line that was too long */
+    size_t waiting; /* bytes for one who leaves, when we last looked */
     LIST_ENTRY(conn) next;
 };
 
@@ -93,20 +101,40 @@ static struct evutil_addrinfo *resolve(const char *host, const char *port)
     return list;
 }
 
-/* Say where FD listens: given port 0, only the kernel knows. */
-static void print_ready(evutil_socket_t fd)
+/* Print a line on standard output, or on standard error as warnx(3) does. A
+ * line that would block is dropped: a callback that waits for the reader of a
+ * log stops the whole loop. A pipe that poll(2) calls writable has room for
+ * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+__attribute__((format(printf, 2, 3))) static void print_line(
+    FILE *stream, const char *format, ...)
 {
-    struct sockaddr_storage address;
-    socklen_t length = sizeof(address);
-    char host[NI_MAXHOST], port[NI_MAXSERV];
+    struct pollfd pollfd = {.fd = fileno(stream), .events = POLLOUT};
+    va_list arguments;
 
-    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
-        err(1, "getsockname");
-    int error = getnameinfo((struct sockaddr *)&address, length, host,
-        sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
-    if (error)
-        errx(1, "getnameinfo: %s", gai_strerror(error));
-    printf("listening on %s port %s\n", host, port);
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
+    va_start(arguments, format);
+    if (stream == stderr) {
+        vwarnx(format, arguments);
+    } else {
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+    va_end(arguments);
+}
+
+/* Open what is missing of standard input, output and error: the numbers would
+ * otherwise go to libevent's own descriptors, and what we print with them.
+ * Opened for reading alone, so that printing fails as it did. */
+static void open_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
 }
 
 /* Send small answers at once: with Nagle's algorithm on, the end of a long
@@ -116,10 +144,11 @@ static void set_nodelay(evutil_socket_t fd)
     int on = 1;
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
-        warn("cannot set TCP_NODELAY");
+        print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -133,17 +162,48 @@ static void bound_kernel(evutil_socket_t fd)
     int size = KERNEL;
 
     if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) != 0)
-        warn("cannot bound the send buffer");
+        print_line(stderr, "cannot bound the send buffer: %s", strerror(errno));
+}
+
+/* Leave urgent data in their place: telnet sends the second byte of a command
+ * so, and without it the next byte would be taken for the command. */
+static void keep_urgent(evutil_socket_t fd)
+{
+    int on = 1;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) != 0)
+        print_line(
+            stderr, "cannot keep urgent data in place: %s", strerror(errno));
+}
+
+/* CONN is of no use any more: we CANNOT do something for it. It is freed as
+ * soon as the loop runs, not here: our caller may be in the middle of a list of
+ * people. To make an event active takes no memory. */
+static void conn_fail(struct conn *conn, const char *cannot)
+{
+    if (conn->failed)
+        return;
+    print_line(stderr, "dropped a client: cannot %s", cannot);
+    conn->failed = 1;
+    event_active(conn->timer, EV_TIMEOUT, 1);
 }
 
 /* Start the timer of CONN anew. */
 static void set_timer(struct conn *conn, const struct timeval *time)
 {
-    if (event_add(conn->timer, time) < 0)
-        errx(1, "cannot set a timer");
+    if (!conn->failed && event_add(conn->timer, time) < 0)
+        conn_fail(conn, "set a timer");
 }
 
-/* The last one who goes ends a server that has been told to. */
+static void set_reading(struct conn *conn, int on)
+{
+    if ((on ? bufferevent_enable(conn->bev, EV_READ)
+            : bufferevent_disable(conn->bev, EV_READ)) < 0)
+        conn_fail(conn, "watch the connection");
+}
+
+/* Half of a connection may be there. The last one who goes ends a server that
+ * has been told to. */
 static void conn_free(struct conn *conn)
 {
     struct server *server = conn->server;
@@ -151,10 +211,16 @@ static void conn_free(struct conn *conn)
     if (conn->person)
         person_free(conn->person, "has lost the connection");
     LIST_REMOVE(conn, next);
-    event_free(conn->timer);
-    bufferevent_free(conn->bev);
+    if (conn->timer)
+        event_free(conn->timer);
+    if (conn->text)
+        evbuffer_free(conn->text);
+    if (conn->bev)
+        bufferevent_free(conn->bev);
     free(conn);
-    if (!server->listener && LIST_EMPTY(&server->conns))
+    if (server->listeners)
+        listeners_resume(server->listeners);
+    else if (LIST_EMPTY(&server->conns))
         event_base_loopbreak(server->base);
 }
 
@@ -167,7 +233,20 @@ static void conn_finish(struct conn *conn)
         conn_free(conn);
     else if (shutdown(bufferevent_getfd(conn->bev), SHUT_WR) != 0 &&
              errno != ENOTCONN)
-        warn("cannot half-close a connection");
+        print_line(
+            stderr, "cannot half-close a connection: %s", strerror(errno));
+}
+
+/* The bytes that the peer has not taken yet, in the output and in the kernel.
+ */
+static size_t bytes_waiting(struct conn *conn)
+{
+    int in_kernel;
+
+    if (ioctl(bufferevent_getfd(conn->bev), TIOCOUTQ, &in_kernel) != 0)
+        in_kernel = 0;
+    return evbuffer_get_length(bufferevent_get_output(conn->bev)) +
+           (size_t)in_kernel;
 }
 
 /* This one goes: no line is taken from it any more, and none comes for it. It
@@ -176,15 +255,18 @@ static void conn_leave(struct conn *conn, const char *how)
 {
     person_free(conn->person, how);
     conn->person = NULL;
+    conn->waiting = bytes_waiting(conn);
     set_timer(conn, &LINGER);
-    if (!conn->ended && bufferevent_enable(conn->bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
+    if (!conn->ended)
+        set_reading(conn, 1);
     if (evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0)
         conn_finish(conn);
 }
 
 /* Send a line. While nothing waits it goes to the socket at once; what this
- * does not take is queued, and an error is met again by the bufferevent. */
+ * does not take is queued, and an error is met again by the bufferevent. To
+ * enable EV_WRITE, which is on, tells us if the socket cannot be watched; the
+ * write does not. */
 static void conn_send(struct conn *conn, const char *text, size_t length)
 {
     ssize_t sent = 0;
@@ -193,22 +275,25 @@ static void conn_send(struct conn *conn, const char *text, size_t length)
         sent = send(bufferevent_getfd(conn->bev), text, length, 0);
     if (sent < 0)
         sent = 0;
-    if (bufferevent_write(conn->bev, text + sent, length - (size_t)sent) < 0)
-        errx(1, "cannot queue a line");
+    if ((size_t)sent == length)
+        return;
+    if (bufferevent_write(conn->bev, text + sent, length - (size_t)sent) < 0 ||
+        bufferevent_enable(conn->bev, EV_WRITE) < 0)
+        conn_fail(conn, "queue a line");
 }
 
 /* A line for the person behind ARG. One that does not read is dropped, but not
- * here: who calls is in the middle of a list of people. */
+ * here: our caller is in the middle of a list of people. */
 static void show_cb(void *arg, const char *text, size_t length)
 {
     struct conn *conn = arg;
 
-    if (conn->slow)
+    if (conn->slow || conn->failed)
         return;
     conn_send(conn, text, length);
     if (evbuffer_get_length(bufferevent_get_output(conn->bev)) > QUEUE) {
         conn->slow = 1;
-        set_timer(conn, &NOW);
+        event_active(conn->timer, EV_TIMEOUT, 1);
     }
 }
 
@@ -218,7 +303,7 @@ static void conn_drop(struct conn *conn, const char *why, const char *how)
     char text[128];
     int length = snprintf(text, sizeof(text), "* goodbye: %s\n", why);
 
-    warnx("dropped a client: %s", why);
+    print_line(stderr, "dropped a client: %s", why);
     conn_send(conn, text, (size_t)length);
     conn_leave(conn, how);
 }
@@ -230,49 +315,107 @@ static void skip(struct conn *conn, size_t length)
         static const char text[] = "* that line was refused: it is too long\n";
         show_cb(conn, text, sizeof(text) - 1);
     }
-    evbuffer_drain(bufferevent_get_input(conn->bev), length);
+    evbuffer_drain(conn->text, length);
     conn->skipped += length;
     if (conn->skipped > ENDLESS)
         conn_drop(conn, "a line went on without end", "was dropped");
 }
 
-/* Hand a line of LENGTH bytes in the input, and NEWLINE more, to the rooms. */
-static void take_line(struct conn *conn, size_t length, size_t newline)
+/* Count a line, or a question of telnet, which is answered like one. */
+static void count_line(struct conn *conn)
 {
-    struct evbuffer *input = bufferevent_get_input(conn->bev);
-    char text[LINE];
-
     if (conn->lines++ == 0)
         set_timer(conn, &SECOND);
+}
+
+/* Hand a line of LENGTH bytes, and NEWLINE more, to the rooms. */
+static void take_line(struct conn *conn, size_t length, size_t newline)
+{
+    char text[LINE];
+
+    count_line(conn);
     if (conn->skipped > 0 || length > LINE) {
         skip(conn, length + newline);
         conn->skipped = 0;
         return;
     }
-    evbuffer_remove(input, text, length);
-    evbuffer_drain(input, newline);
+    evbuffer_remove(conn->text, text, length);
+    evbuffer_drain(conn->text, newline);
     if (!person_line(conn->person, text, length))
         conn_leave(conn, "has left");
 }
 
-/* Take the lines that have come; the last may not be whole yet. */
-static void take_lines(struct conn *conn)
+/* Take a line, or a part of one that is too long, and return 1; or 0 if too
+ * little has come to tell. */
+static int take_from_text(struct conn *conn)
+{
+    size_t newline;
+    struct evbuffer_ptr end =
+        evbuffer_search_eol(conn->text, NULL, &newline, EVBUFFER_EOL_CRLF);
+    size_t length = evbuffer_get_length(conn->text);
+
+    if (end.pos >= 0)
+        take_line(conn, (size_t)end.pos, newline);
+    else if (length > LINE + 1 || (length > 0 && conn->skipped > 0))
+        skip(conn, length);
+    else
+        return 0;
+    return 1;
+}
+
+/* Do what the last command of telnet wishes; returns 0 if it wishes nothing. */
+static int take_wish(struct conn *conn)
+{
+    static const char here[] = "* yes, the server is here\n";
+    struct telnet *telnet = &conn->telnet;
+    enum telnet_wish wish = telnet->wish;
+
+    telnet->wish = TELNET_NONE;
+    if (wish == TELNET_NONE)
+        return 0;
+    if (wish == TELNET_ENDLESS) {
+        conn_drop(conn, "a telnet command went on without end", "was dropped");
+        return 1;
+    }
+    count_line(conn);
+    if (wish == TELNET_REPLY)
+        show_cb(conn, (char *)telnet->reply, sizeof(telnet->reply));
+    else
+        show_cb(conn, here, sizeof(here) - 1);
+    return 1;
+}
+
+/* Move some input to the text; returns 0 if there is none. */
+static int take_input(struct conn *conn)
 {
     struct evbuffer *input = bufferevent_get_input(conn->bev);
+    unsigned char bytes[1024], text[sizeof(bytes) + 1];
+    ssize_t length = evbuffer_copyout(input, bytes, sizeof(bytes));
+    size_t taken, count;
 
-    while (conn->person && !conn->slow && conn->lines < LINES) {
-        size_t newline;
-        struct evbuffer_ptr end =
-            evbuffer_search_eol(input, NULL, &newline, EVBUFFER_EOL_CRLF);
-        size_t length = evbuffer_get_length(input);
+    if (length <= 0)
+        return 0;
+    taken = telnet_take(&conn->telnet, bytes, (size_t)length, text, &count);
+    evbuffer_drain(input, taken);
+    if (count > 0 && evbuffer_add(conn->text, text, count) < 0)
+        conn_fail(conn, "keep a line");
+    return 1;
+}
 
-        if (end.pos >= 0)
-            take_line(conn, (size_t)end.pos, newline);
-        else if (length > LINE + 1 || (length > 0 && conn->skipped > 0))
-            skip(conn, length);
-        else
+/* Take all that has come, in its order, but no more lines than may be. */
+static void take_lines(struct conn *conn)
+{
+    while (conn->person && !conn->slow && !conn->failed && conn->lines < LINES)
+        if (!take_from_text(conn) && !take_wish(conn) && !take_input(conn))
             return;
-    }
+}
+
+/* Whether there is more to be taken. */
+static int has_more(struct conn *conn)
+{
+    return evbuffer_get_length(conn->text) > 0 ||
+           conn->telnet.wish != TELNET_NONE ||
+           evbuffer_get_length(bufferevent_get_input(conn->bev)) > 0;
 }
 
 /* Lines that come too fast wait for the next second, in the socket, where they
@@ -284,9 +427,8 @@ static void take_some_lines(struct conn *conn)
     take_lines(conn);
     if (!conn->person || conn->lines < LINES)
         return;
-    bufferevent_disable(conn->bev, EV_READ);
-    if (conn->warned ||
-        evbuffer_get_length(bufferevent_get_input(conn->bev)) == 0)
+    set_reading(conn, 0);
+    if (conn->warned || !has_more(conn))
         return;
     show_cb(conn, text, sizeof(text) - 1);
     conn->warned = 1;
@@ -325,89 +467,107 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
             conn_free(conn);
         return; /* else the peer still reads, and write_cb ends it */
     }
-    warnx("lost a client: %s", evutil_socket_error_to_string(error));
+    print_line(
+        stderr, "lost a client: %s", evutil_socket_error_to_string(error));
     conn_free(conn);
 }
 
-/* One timer does for three things, since they exclude each other: a second is
- * over, too much is queued, or one who leaves has had its time. */
+/* One who leaves has had its time. While it takes what waits for it, it has as
+ * much again. */
+static void leaving_cb(struct conn *conn)
+{
+    size_t waiting = bytes_waiting(conn);
+
+    if (waiting == conn->waiting) {
+        conn_free(conn);
+        return;
+    }
+    conn->waiting = waiting;
+    set_timer(conn, &LINGER);
+}
+
+/* One timer does for four things, since they exclude each other: a second is
+ * over, too much is queued, one who leaves has had its time, or we can do
+ * nothing more for it. */
 static void timer_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *conn = arg;
 
-    if (!conn->person) {
+    if (conn->failed) {
         conn_free(conn);
-        return;
-    }
-    if (conn->slow) {
+    } else if (!conn->person) {
+        leaving_cb(conn);
+    } else if (conn->slow) {
         conn_drop(conn, "you read too slowly", "was dropped: a slow reader");
-        return;
+    } else {
+        conn->warned = conn->lines == LINES;
+        conn->lines = 0;
+        set_reading(conn, 1);
+        take_some_lines(conn);
     }
-    conn->warned = conn->lines == LINES;
-    conn->lines = 0;
-    if (bufferevent_enable(conn->bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
-    take_some_lines(conn);
 }
 
-static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
-    struct sockaddr *address, int length, void *arg)
+/* Make what CONN needs; returns 0 if that cannot be. The timer, whose first end
+ * means nothing, has its place in the loop from now on: to set it again takes
+ * no memory. */
+static int conn_start(struct conn *conn, evutil_socket_t fd)
+{
+    struct server *server = conn->server;
+
+    conn->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!conn->bev) {
+        evutil_closesocket(fd);
+        return 0;
+    }
+    conn->text = evbuffer_new();
+    conn->timer = evtimer_new(server->base, timer_cb, conn);
+    if (!conn->text || !conn->timer || event_add(conn->timer, &SECOND) < 0)
+        return 0;
+    bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
+    if (bufferevent_enable(conn->bev, EV_READ) < 0)
+        return 0;
+    conn->person = person_new(server->rooms, show_cb, conn);
+    return conn->person != NULL;
+}
+
+static void accept_cb(evutil_socket_t fd, void *arg)
 {
     struct server *server = arg;
     struct conn *conn = calloc(1, sizeof(*conn));
 
-    if (!conn)
-        err(1, "cannot take a connection");
+    if (!conn) {
+        print_line(stderr, "dropped a client: cannot make a connection");
+        evutil_closesocket(fd);
+        return;
+    }
     set_nodelay(fd);
     bound_kernel(fd);
+    keep_urgent(fd);
     conn->server = server;
-    conn->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    conn->timer = evtimer_new(server->base, timer_cb, conn);
-    if (!conn->bev || !conn->timer)
-        errx(1, "cannot make a bufferevent and its timer");
     LIST_INSERT_HEAD(&server->conns, conn, next);
-    bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
-    if (bufferevent_enable(conn->bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
-    conn->person = person_new(server->rooms, show_cb, conn);
-}
-
-static void rest_cb(evutil_socket_t fd, short what, void *arg)
-{
-    struct server *server = arg;
-
-    if (server->listener && evconnlistener_enable(server->listener) < 0)
-        errx(1, "cannot accept again");
-}
-
-/* With no descriptor left, accepting would fail without end: it rests. */
-static void accept_error_cb(struct evconnlistener *listener, void *arg)
-{
-    struct server *server = arg;
-
-    warn("cannot accept, trying again in a second");
-    evconnlistener_disable(listener);
-    if (event_base_once(server->base, -1, EV_TIMEOUT, rest_cb, server, &REST) <
-        0)
-        errx(1, "cannot rest");
+    if (!conn_start(conn, fd)) {
+        print_line(stderr, "dropped a client: cannot make a connection");
+        conn_free(conn);
+    }
 }
 
 /* Tell all, and give them a moment to take it. A second signal does not want to
- * wait. */
+ * wait, and without a timer nobody can. */
 static void stop_cb(evutil_socket_t signum, short what, void *arg)
 {
     struct server *server = arg;
     struct conn *conn;
 
-    if (!server->listener || LIST_EMPTY(&server->conns)) {
-        printf("Caught an interrupt signal; exiting at once.\n");
+    if (!server->listeners || LIST_EMPTY(&server->conns)) {
+        print_line(stdout, "Caught an interrupt signal; exiting at once.");
         event_base_loopbreak(server->base);
         return;
     }
-    printf("Caught an interrupt signal; telling all, and exiting.\n");
-    evconnlistener_free(server->listener);
-    server->listener = NULL;
-    event_base_loopexit(server->base, &GRACE);
+    print_line(stdout, "Caught an interrupt signal; telling all, and exiting.");
+    listeners_free(server->listeners);
+    server->listeners = NULL;
+    if (event_base_loopexit(server->base, &GRACE) < 0)
+        event_base_loopbreak(server->base);
     rooms_tell(server->rooms, "the server is ending; goodbye");
     LIST_FOREACH (conn, &server->conns, next) {
         if (conn->person)
@@ -415,24 +575,9 @@ static void stop_cb(evutil_socket_t signum, short what, void *arg)
     }
 }
 
-static struct evconnlistener *listen_on(
-    struct server *server, const char *host, const char *port)
-{
-    struct evutil_addrinfo *address = resolve(host, port);
-    struct evconnlistener *listener =
-        evconnlistener_new_bind(server->base, accept_cb, server,
-            LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-            -1, address->ai_addr, (int)address->ai_addrlen);
-
-    if (!listener)
-        err(1, "cannot listen on %s port %s", host, port);
-    evconnlistener_set_error_cb(listener, accept_error_cb);
-    evutil_freeaddrinfo(address);
-    return listener;
-}
-
 int main(int argc, char **argv)
 {
+    open_standard_fds();
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         usage(0);
@@ -441,6 +586,8 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of send, no death */
 
     //> base
+    struct evutil_addrinfo *addresses =
+        argc == 3 ? resolve(argv[1], argv[2]) : resolve("127.0.0.1", "7777");
     struct server server = {.base = event_base_new(), .rooms = rooms_new()};
     if (!server.base)
         errx(1, "cannot make an event base");
@@ -455,20 +602,21 @@ int main(int argc, char **argv)
     add_event(terminate);
 
     //> run
-    server.listener = argc == 3 ? listen_on(&server, argv[1], argv[2])
-                                : listen_on(&server, "127.0.0.1", "7777");
-    print_ready(evconnlistener_get_fd(server.listener));
+    server.listeners =
+        listeners_new(server.base, addresses, accept_cb, &server);
+    evutil_freeaddrinfo(addresses);
+    listeners_print(server.listeners);
     int result = event_base_dispatch(server.base);
 
     //> clean-up
     while (!LIST_EMPTY(&server.conns))
         conn_free(LIST_FIRST(&server.conns));
-    if (server.listener)
-        evconnlistener_free(server.listener);
+    if (server.listeners)
+        listeners_free(server.listeners);
     event_free(terminate);
     event_free(interrupt);
     event_base_free(server.base);
     rooms_free(server.rooms);
-    printf("done\n");
+    print_line(stdout, "done");
     return result < 0 ? 1 : 0;
 }

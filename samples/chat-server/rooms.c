@@ -1,17 +1,15 @@
 /* rooms.c -- rooms, names, history, and what a line means; knows no socket. */
-#include <ctype.h>
 #include <err.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/queue.h>
 
+#include "names.h"
 #include "rooms.h"
 
 enum {
-    NAME = 32,                  /* bytes of a name, of a person or a room */
     HISTORY = 20,               /* lines that one who joins is shown */
     CROWD = 100,                /* comings and goings are not told to more */
     MOST = 1000,                /* names that a list shows */
@@ -19,7 +17,7 @@ enum {
 };
 
 struct room {
-    char name[NAME + 1];
+    struct name name;
     char *history[HISTORY]; /* a ring, of the lines said here */
     size_t said;            /* lines so far: the next one's place */
     size_t count;           /* of people */
@@ -28,7 +26,7 @@ struct room {
 };
 
 struct person {
-    char name[NAME + 1]; /* "" until one is given */
+    struct name name; /* none until one is given */
     struct rooms *rooms;
     struct room *room; /* NULL until there is a name */
     show_function *show;
@@ -85,28 +83,28 @@ static void announce(struct person *person, const char *how)
 
     if (person->room->count > CROWD)
         return;
-    snprintf(text, sizeof(text), "* %s %s\n", person->name, how);
+    snprintf(text, sizeof(text), "* %s %s\n", person->name.text, how);
     show_room(person->room, person, text);
 }
 
-static struct room *room_find(struct rooms *rooms, const char *name)
+static struct room *room_find(struct rooms *rooms, const struct name *name)
 {
     struct room *room;
 
     LIST_FOREACH (room, &rooms->rooms, next) {
-        if (strcasecmp(room->name, name) == 0)
+        if (strcmp(room->name.key, name->key) == 0)
             return room;
     }
     return NULL;
 }
 
-static struct room *room_new(struct rooms *rooms, const char *name)
+static struct room *room_new(struct rooms *rooms, const struct name *name)
 {
     struct room *room = calloc(1, sizeof(*room));
 
     if (!room)
-        err(1, "cannot make a room");
-    snprintf(room->name, sizeof(room->name), "%s", name);
+        return NULL;
+    room->name = *name;
     LIST_INIT(&room->people);
     LIST_INSERT_HEAD(&rooms->rooms, room, next);
     return room;
@@ -120,14 +118,16 @@ static void room_free(struct room *room)
     free(room);
 }
 
+/* Without memory the line was said all the same, but is soon forgotten. */
 static void room_remember(struct room *room, const char *text)
 {
-    char **place = &room->history[room->said++ % HISTORY];
+    char *copy = strdup(text);
 
+    if (!copy)
+        return;
+    char **place = &room->history[room->said++ % HISTORY];
     free(*place);
-    *place = strdup(text);
-    if (!*place)
-        err(1, "cannot remember a line");
+    *place = copy;
 }
 
 static void show_history(struct person *person, const struct room *room)
@@ -162,7 +162,7 @@ static void enter(struct person *person, struct room *room)
     person->room = room;
     room->count++;
     LIST_INSERT_HEAD(&room->people, person, neighbour);
-    show(person, "* you are in %s (%zu here)", room->name, room->count);
+    show(person, "* you are in %s (%zu here)", room->name.text, room->count);
     show_history(person, room);
     announce(person, "is here");
 }
@@ -214,30 +214,25 @@ static const char *bad_text(const char *text, size_t length)
     return NULL;
 }
 
-/* Tell the person why NAME will not do, if so. Spaces and marks could make it
- * look like a line of ours. */
-static int is_name(struct person *person, const char *name)
+/* Make NAME from TEXT, or tell the person why not, and return 0. */
+static int make_name(struct person *person, struct name *name, const char *text)
 {
-    size_t length = strlen(name);
-    int sound = length > 0 && length <= NAME;
+    int result = name_make(name, text);
 
-    for (size_t i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)name[i];
-
-        sound &= c >= 0x80 || isalnum(c) || c == '-' || c == '_';
-    }
-    if (!sound)
+    if (result < 0)
+        show(person, "* there is no memory for a name; try again");
+    else if (result == 0)
         show(person, "* a name is 1 to %d bytes: letters, digits, '-' and '_'",
             NAME);
-    return sound;
+    return result > 0;
 }
 
-static struct person *person_find(struct rooms *rooms, const char *name)
+static struct person *person_find(struct rooms *rooms, const struct name *name)
 {
     struct person *person;
 
     LIST_FOREACH (person, &rooms->people, next) {
-        if (strcasecmp(person->name, name) == 0)
+        if (strcmp(person->name.key, name->key) == 0)
             return person;
     }
     return NULL;
@@ -254,54 +249,66 @@ static char *split(char *text)
     return end + 1 + strspn(end + 1, " ");
 }
 
-static int nick_command(struct person *person, char *name)
+static int nick_command(struct person *person, char *text)
 {
+    struct name name;
     char how[NAME + 16];
 
-    if (!is_name(person, name))
+    if (!make_name(person, &name, text))
         return 1;
-    struct person *other = person_find(person->rooms, name);
+    struct person *other = person_find(person->rooms, &name);
     if (other && other != person) {
-        show(person, "* the name %s is taken", name);
+        show(person, "* the name %s is taken", name.text);
         return 1;
     }
-    snprintf(how, sizeof(how), "is now %s", name);
+    snprintf(how, sizeof(how), "is now %s", name.text);
     if (person->room)
         announce(person, how);
-    snprintf(person->name, sizeof(person->name), "%s", name);
-    show(person, "* you are %s", name);
+    person->name = name;
+    show(person, "* you are %s", name.text);
     if (!person->room)
         enter(person, person->rooms->lobby);
     return 1;
 }
 
-static int join_command(struct person *person, char *name)
+static int join_command(struct person *person, char *text)
 {
-    if (!is_name(person, name))
+    struct name name;
+
+    if (!make_name(person, &name, text))
         return 1;
-    struct room *room = room_find(person->rooms, name);
-    if (room == person->room) {
-        show(person, "* you are in %s already", room->name);
-        return 1;
+    struct room *room = room_find(person->rooms, &name);
+    if (!room)
+        room = room_new(person->rooms, &name);
+    if (!room) {
+        show(person, "* there is no memory for a room; try again");
+    } else if (room == person->room) {
+        show(person, "* you are in %s already", room->name.text);
+    } else {
+        leave(person, "has gone to another room");
+        enter(person, room);
     }
-    leave(person, "has gone to another room");
-    enter(person, room ? room : room_new(person->rooms, name));
     return 1;
 }
 
-static int msg_command(struct person *person, char *name)
+static int msg_command(struct person *person, char *text)
 {
-    char *text = split(name);
-    struct person *other = person_find(person->rooms, name);
+    char *line = split(text);
+    struct name name;
+    struct person *other = NULL;
 
-    if (*name == '\0' || *text == '\0')
+    if (*text == '\0' || *line == '\0') {
         show(person, "* /msg NAME TEXT");
-    else if (!other)
-        show(person, "* nobody here is called %s", name);
-    else {
-        show(other, "[%s] %s", person->name, text);
-        show(person, "[to %s] %s", other->name, text);
+        return 1;
     }
+    if (name_make(&name, text) > 0)
+        other = person_find(person->rooms, &name);
+    if (!other) {
+        show(person, "* nobody here is called %s", text);
+        return 1;
+    }
+    show(other, "[%s] %s", person->name.text, line);
+    show(person, "[to %s] %s", other->name.text, line);
     return 1;
 }
 
@@ -312,12 +319,12 @@ static int who_command(struct person *person, char *text)
     char names[4 * (NAME + 1) + 1];
     size_t used = 0, shown = 0;
 
-    show(person, "* in %s: %zu", person->room->name, person->room->count);
+    show(person, "* in %s: %zu", person->room->name.text, person->room->count);
     LIST_FOREACH (other, &person->room->people, neighbour) {
         if (shown++ == MOST)
             break;
         used += (size_t)snprintf(
-            names + used, sizeof(names) - used, " %s", other->name);
+            names + used, sizeof(names) - used, " %s", other->name.text);
         if (used + NAME + 1 >= sizeof(names)) {
             show(person, "*  %s", names);
             used = 0;
@@ -340,7 +347,7 @@ static int rooms_command(struct person *person, char *text)
             show(person, "* and more");
             break;
         }
-        show(person, "* %s: %zu", room->name, room->count);
+        show(person, "* %s: %zu", room->name.text, room->count);
     }
     return 1;
 }
@@ -379,7 +386,7 @@ static int obey(struct person *person, char *line)
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         if (strcmp(line, commands[i].name) != 0)
             continue;
-        if (*person->name || commands[i].nameless)
+        if (person->room || commands[i].nameless)
             return commands[i].run(person, text);
         show(person, "* first a name, please");
         return 1;
@@ -392,7 +399,7 @@ static void say(struct person *person, const char *line)
 {
     char text[TEXT];
 
-    snprintf(text, sizeof(text), "%s: %s\n", person->name, line);
+    snprintf(text, sizeof(text), "%s: %s\n", person->name.text, line);
     room_remember(person->room, text);
     show_room(person->room, person, text);
 }
@@ -410,7 +417,7 @@ int person_line(struct person *person, const char *line, size_t length)
     text[length] = '\0';
     if (*text == '/')
         return obey(person, text);
-    if (!*person->name)
+    if (!person->room)
         return nick_command(person, text);
     if (*text != '\0')
         say(person, text);
@@ -423,7 +430,7 @@ struct person *person_new(
     struct person *person = calloc(1, sizeof(*person));
 
     if (!person)
-        err(1, "cannot take a person");
+        return NULL;
     person->rooms = rooms;
     person->show = show_it;
     person->arg = arg;
@@ -442,12 +449,15 @@ void person_free(struct person *person, const char *how)
 struct rooms *rooms_new(void)
 {
     struct rooms *rooms = calloc(1, sizeof(*rooms));
+    struct name name;
 
-    if (!rooms)
+    if (!rooms || name_make(&name, "lobby") <= 0)
         err(1, "cannot make the rooms");
     LIST_INIT(&rooms->rooms);
     LIST_INIT(&rooms->people);
-    rooms->lobby = room_new(rooms, "lobby");
+    rooms->lobby = room_new(rooms, &name);
+    if (!rooms->lobby)
+        err(1, "cannot make the lobby");
     return rooms;
 }
 

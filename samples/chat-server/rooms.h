@@ -18,7 +18,7 @@ typedef void show_function(void *arg, const char *text, size_t length);
 struct rooms;
 struct person;
 
-/* The whole house, with one room in it. */
+/* The whole house, with one room in it. Without memory it ends the program. */
 struct rooms *rooms_new(void);
 
 /* Everybody has to be gone. */
@@ -27,7 +27,7 @@ void rooms_free(struct rooms *rooms);
 /* Show TEXT to everybody who is here, with a name or without. */
 void rooms_tell(struct rooms *rooms, const char *text);
 
-/* Somebody comes, and is asked for a name. */
+/* Somebody comes, and is asked for a name. NULL if there is no memory. */
 struct person *person_new(struct rooms *rooms, show_function *show, void *arg);
 
 /* The room is told HOW this one went; nobody is if HOW is NULL. Nothing is

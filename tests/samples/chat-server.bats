@@ -369,6 +369,195 @@ bob: whole
   assert_equal "$LINES" ""
 }
 
+# Somebody without a name; the descriptor is in FD.
+come_nameless() {
+  exec {FD}<>"/dev/tcp/127.0.0.1/$PORT"
+  CLIENTS+=("$FD")
+  hear "$FD" "* welcome; what is your name?"
+}
+
+# A name is taken, and shown as it was given.
+takes_name() { # NAME
+  come_nameless
+  echo "$1" >&"$FD"
+  hear "$FD" "* you are $1"
+}
+
+refuses_names() { # NAME...
+  local name sent=9
+  for name in "$@"; do
+    # Nine lines a second are no flood.
+    ((++sent < 10)) || { come_nameless && sent=1; }
+    printf '%b\n' "$name" >&"$FD"
+    hear "$FD" "* a name is 1 to 32 bytes: letters, digits, '-' and '_'"
+  done
+}
+
+@test "chat-server takes letters and digits of any script for a name" {
+  start chat-server
+  # With accents in front and behind, vowels that are marks, digits, a Thai tone mark.
+  for name in ann Zoë İstanbul ЖАБА Ελένη 安娜 ひらがな 김민수 'हिन्दी' 'ไทยน้ำ' 'مُحَمَّد' 'מִרְיָם' ٣٤٥ a-b_9 -; do
+    takes_name "$name"
+  done
+}
+
+@test "chat-server refuses a name that nobody could see, or could tell from another (K7)" {
+  start chat-server
+  # No width, no-break space, direction, byte order mark, soft hyphen, joiners, fillers.
+  refuses_names 'a\xe2\x80\x8bnn' 'ann\xc2\xa0' '\xe2\x80\xaenna' '\xef\xbb\xbfann' 'an\xc2\xadn' \
+    'ann\xe2\x80\x8d' '\xe3\x85\xa4' '\xef\xbe\xa0' 'ann\xef\xb8\x8f' 'a\xe2\x81\xa0nn' 'a\xcd\x8fn'
+  # What looks like an asterisk, a bracket, a colon, or the space behind it.
+  refuses_names '\xef\xbc\x8a' '\xe2\x88\x97' '\xd9\xad' '\xef\xbc\xbbann\xef\xbc\xbd' 'ann\xef\xbc\x9a' \
+    'a\xe3\x80\x80b' 'a\xe2\x80\x83b' '\xef\xb7\xba'
+  # Marks without a letter, or too many; a dot on an i; an accent on a hyphen.
+  refuses_names '\xcc\x81' '\xcc\x81ann' '-\xcc\x81' '\xe2\x83\xa3' 'a\xcc\x80\xcc\x81\xcc\x82\xcc\x83\xcc\x84\xcc\x85' \
+    'i\xcc\x87' '\xc4\xb1\xcc\x87'
+  # Private use, unassigned, not a character, symbols, emoji, fractions.
+  refuses_names '\xee\x80\x80' '\xcd\xb8' '\xef\xbf\xbf' '\xe2\x98\xba' '\xf0\x9f\x98\x80' '\xc2\xbd' '\xc2\xb2'
+}
+
+# The second name is refused while somebody has the first.
+are_one() { # NAME NAME
+  come_nameless
+  local first=$FD
+  printf '%b\n' "$1" >&"$first"
+  hears "$first" "* you are "
+  come_nameless
+  printf '%b\n' "$2" >&"$FD"
+  IFS= read -r -t "$LIMIT" -u "$FD" line || fail "$2: no answer"
+  [[ $line == "* the name "*" is taken" ]] || fail "$2 beside $1: $line"
+}
+
+@test "chat-server takes names for the same that differ in capitals or form only (K8)" {
+  start chat-server
+  are_one ann ANN
+  are_one Ärger ärger
+  are_one Жаба жАБА
+  are_one ΣΟΦΟΣ σοφος
+  are_one Straße STRASSE
+  are_one 'zo\xc3\xab' 'zoe\xcc\x88'
+  are_one 'Bea\xcc\x81' 'BE\xc3\x81'
+  are_one bob '\xef\xbc\xa2\xef\xbc\xaf\xef\xbc\xa2'             # of full width
+  are_one cid '\xf0\x9d\x90\x82\xf0\x9d\x90\xa2\xf0\x9d\x90\x9d' # of mathematics
+  are_one kim '\xe2\x84\xaaim'                                   # the sign of kelvin
+  are_one fine '\xef\xac\x81ne'                                  # a ligature
+  are_one ガ '\xef\xbd\xb6\xef\xbe\x9e'
+}
+
+@test "chat-server has the same rule for the names of rooms (K8)" {
+  start chat-server
+  come ann bob
+  for room in 'den\xe2\x80\x8b' '*' '\xf0\x9f\x98\x80' '\xcc\x81'; do
+    printf '/join %b\n' "$room" >&"$ann"
+    hears "$ann" "* a name is 1 to 32 bytes"
+  done
+  printf '/join caf\xc3\xa9\n' >&"$ann"
+  hear "$ann" "* you are in café (1 here)"
+  printf '/join CAFE\xcc\x81\n' >&"$bob"
+  hears "$bob" "* you are in café (2 here)"
+  printf '/msg \xef\xbc\xa1nn hello\n' >&"$bob"
+  hears "$ann" "[bob] hello"
+}
+
+# What telnet 0.17 (inetutils 2.4) sends at Ctrl-C: IAC IP, IAC DO TIMING-MARK; and
+# for "send synch": IAC, and DM as urgent data. Then a line. With a second argument
+# each byte is a packet.
+telnet_talk() { # PORT [pieces]
+  # shellcheck disable=SC2016 # perl's own $
+  timeout "$LIMIT" perl -MSocket=:all -e '
+    my ($port, $pieces) = @ARGV;
+    socket(my $s, PF_INET, SOCK_STREAM, 0) or die;
+    setsockopt($s, IPPROTO_TCP, TCP_NODELAY, 1) or die;
+    connect($s, sockaddr_in($port, INADDR_LOOPBACK)) or die;
+    sub say_it {
+      for ($pieces ? split(//, $_[0]) : $_[0]) {
+        send($s, $_, $_[1] // 0) or die;
+        select(undef, undef, undef, 0.01) if $pieces;
+      }
+    }
+    say_it("ann\r\nhello\r\n");
+    say_it("\xff\xf4\xff\xfd\x06\xff");
+    say_it("\xf2", MSG_OOB);
+    say_it("after\xff\xf1 it\r\n\xff\xfa\x18\x00x\xff\xffter\xff\xf0/who\r\0");
+    shutdown($s, 1);
+    local $/;
+    print <$s>' "$@" | od -c -An -v -w1 | tr -d ' \n'
+}
+
+@test "chat-server takes telnet's commands out of the text, and answers a timing mark (K9)" {
+  for pieces in '' pieces; do
+    start chat-server
+    come bob
+    settled "$bob"
+    run -0 telnet_talk "$PORT" $pieces
+    assert_output '*welcome;whatisyourname?\n*youareann\n*youareinlobby(2here)\n377373006*inlobby:2\n*annbob\n'
+    hear "$bob" "* ann is here"
+    hear "$bob" "ann: hello"
+    hear "$bob" "ann: after it"
+    hear "$bob" "* ann has left"
+  done
+}
+
+@test "chat-server keeps telnet's urgent bytes in their place (K10)" {
+  start chat-server
+  come bob
+  settled "$bob"
+  run -0 telnet_talk "$PORT" pieces
+  hears "$bob" "ann: after it"
+}
+
+# Send bytes, half-close, and print all that comes as numbers, behind the welcome.
+answers_of() { # BYTES
+  printf '%b' "$1" | ask | od -An -v -tu1 -w1 | tr -d ' ' | tail -n +31 | paste -sd ' '
+}
+
+@test "chat-server refuses each option of telnet once, so that no two answers chase each other (K11)" {
+  start chat-server
+  assert_equal "$(answers_of '\xff\xfd\x01')" "255 252 1"
+  assert_equal "$(answers_of '\xff\xfb\x18')" "255 254 24"
+  assert_equal "$(answers_of '\xff\xfe\x01\xff\xfc\x18\xff\xf1\xff\xf9\xff\xf0')" ""
+  assert_equal "$(answers_of '\xff\xfd\x01\xff\xfd\x01\xff\xfb\x01\xff\xfb\x01\xff\xfd\x01')" "255 252 1 255 254 1"
+  assert_equal "$(answers_of '\xff\xfd\x06\xff\xfd\x06')" "255 251 6 255 251 6"
+  # What is no command is text, and no UTF-8.
+  for bytes in '\xff\xff' '\xff\xffx' '\xffx' '\xff'; do
+    run -0 ask < <(printf '%b\n' "$bytes")
+    assert_line --index 1 "* that line was refused: it is not UTF-8"
+  done
+}
+
+@test "chat-server answers when telnet asks whether anybody is there" {
+  start chat-server
+  come ann bob
+  printf '\xff\xf6' >&"$ann"
+  hears "$ann" "* yes, the server is here"
+}
+
+@test "chat-server is not flooded by commands of telnet, and its memory is bounded (K12)" {
+  start chat-server
+  come ann bob cid
+  settled "$ann" "$bob" "$cid"
+  before=$(memory_of "$PID")
+  for bytes in '\xff\xfd\x06' '\xff\xf6' '\xff\xfa\xff'; do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+    CLIENTS+=("$fd")
+    perl -e '$SIG{PIPE} = "IGNORE"; $_ = eval(qq("$ARGV[0]")) x 10000; while (syswrite STDOUT, $_) {}' \
+      "$bytes" >&"$fd" 2>/dev/null 3>&- &
+    OTHERS+=($!)
+  done
+  hears "$fd" "* goodbye: a telnet command went on without end"
+  kill -KILL "${OTHERS[-1]}" # what it sends now is read and forgotten
+  # Ten answers a second, no more.
+  begin=$(milliseconds)
+  for _ in {1..5}; do
+    echo "quick?" >&"$bob"
+    hear "$cid" "bob: quick?"
+  done
+  took=$(($(milliseconds) - begin))
+  ((took < 1000 || ${UNDER:+1} + 0)) || fail "5 lines took $took ms"
+  assert_grew_at_most 1024 "$before" "$PID"
+  assert_idle "$PID"
+}
+
 @test "chat-server slows a flood down, loses none of it, and says so once (K5)" {
   start chat-server
   # Seconds are counted from ann's first line, with which she comes.
@@ -433,6 +622,35 @@ bury() { # NAME
   assert_equal "$(tail -n 1 "$BATS_TEST_TMPDIR/heard")" "* goodbye: you read too slowly"
   run -1 grep -vE '^(\* .*|\[talker[0-9]+\] 0{900}[1-9])$' "$BATS_TEST_TMPDIR/heard"
   (($(wc -c <"$BATS_TEST_TMPDIR/heard") > 256 * 1024)) || fail "less than the queue"
+}
+
+# It takes little into its kernel's buffer, and reads slowly, for longer than one
+# who takes nothing is waited for; prints the last line that it gets.
+read_slowly() { # PORT
+  # shellcheck disable=SC2016 # perl's own $
+  timeout "$LIMIT" perl -MSocket=:all -e '
+    socket(my $s, PF_INET, SOCK_STREAM, 0) or die;
+    setsockopt($s, SOL_SOCKET, SO_RCVBUF, 4096) or die;
+    connect($s, sockaddr_in(shift, INADDR_LOOPBACK)) or die;
+    syswrite($s, "sleeper\n");
+    my $all = "";
+    select(undef, undef, undef, 0.1), sysread($s, $all, 1) until -e $ARGV[0];
+    select(undef, undef, undef, 0.05) while sysread($s, $all, 8192, length $all);
+    print $all' "$1" "$BATS_TEST_TMPDIR/read" | tail -n 1
+}
+
+@test "chat-server lets one who is dropped, and reads slowly, take all that waits (K13)" {
+  build_own chat-server 's/(LINGER = \{)10/\11/'
+  start chat-server
+  come ann
+  read_slowly "$PORT" >"$BATS_TEST_TMPDIR/last" 3>&- &
+  OTHERS+=($!)
+  hears "$ann" "* sleeper is here"
+  bury sleeper
+  hears "$ann" "* sleeper was dropped: a slow reader"
+  touch "$BATS_TEST_TMPDIR/read"
+  wait_for has_ended "${OTHERS[-1]}"
+  assert_equal "$(<"$BATS_TEST_TMPDIR/last")" "* goodbye: you read too slowly"
 }
 
 @test "chat-server drops several sleepers of one room at one line (K4)" {
@@ -650,7 +868,7 @@ END
 
 @test "chat-server's rooms know no socket and no libevent: another transport drives them" {
   folder=$ROOT/samples/chat-server
-  run -1 grep -E '#include.*(event|socket|netinet|unistd)' "$folder/rooms.c" "$folder/rooms.h"
+  run -1 grep -E '#include.*(event|socket|netinet|unistd)' "$folder"/{rooms,names,telnet}.[ch]
   cat >"$BATS_TEST_TMPDIR/paper.c" <<'END'
 #include <stdio.h>
 #include <string.h>
@@ -679,7 +897,7 @@ int main(void)
 }
 END
   cc -std=gnu11 -g -fsanitize=address,undefined -I "$folder" -o "$BATS_TEST_TMPDIR/paper" \
-    "$BATS_TEST_TMPDIR/paper.c" "$folder/rooms.c"
+    "$BATS_TEST_TMPDIR/paper.c" "$folder"/{rooms,names}.c -lunistring
   run -0 "$BATS_TEST_TMPDIR/paper"
   assert_output "A < * welcome; what is your name?
 B < * welcome; what is your name?

@@ -1,0 +1,32 @@
+/* telnet.h -- takes telnet's commands out of what a client sends. */
+#ifndef TELNET_H
+#define TELNET_H
+
+#include <stddef.h>
+
+/* What the last bytes wish of us. */
+enum telnet_wish {
+    TELNET_NONE,
+    TELNET_REPLY,  /* to send reply[] */
+    TELNET_THERE,  /* to say that we are there */
+    TELNET_ENDLESS /* nothing good: a command goes on without end */
+};
+
+/* One stream of bytes: all is 0 at its beginning. */
+struct telnet {
+    enum telnet_wish wish;
+    unsigned char reply[3];
+    enum { IN_TEXT, AFTER_IAC, AFTER_VERB, IN_SB, AFTER_IAC_IN_SB } state;
+    unsigned char verb;                /* WILL, WONT, DO or DONT */
+    int cr;                            /* the last byte of text was a CR */
+    size_t skipped;                    /* bytes of a subnegotiation so far */
+    unsigned char refused[2][256 / 8]; /* options: ours, and the peer's */
+};
+
+/* Take some of BYTES, LENGTH of them, and write what is no command to TEXT,
+ * which has room for one byte more. Stops at a wish. Returns how many bytes
+ * were taken; *COUNT is how many were written. */
+size_t telnet_take(struct telnet *telnet, const unsigned char *bytes,
+    size_t length, unsigned char *text, size_t *count);
+
+#endif
