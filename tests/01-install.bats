@@ -51,6 +51,7 @@ left() {
 
 @test "every program prints its usage for --help, and for wrong arguments" {
   for source in "$ROOT"/chapters/*/*.c; do
+    ! grep -q '^int main(void)' "$source" || continue # takes none: first-loop
     name=$(basename "$source" .c)
     run -0 --separate-stderr course "$name" --help
     assert_output --regexp "^usage: $name"
@@ -58,6 +59,33 @@ left() {
     run -2 --separate-stderr course "$name" one two three
     assert_output ""
     assert_equal "${stderr_lines[0]}" "$(course "$name" --help)"
+  done
+}
+
+@test "a program whose output is its result fails when it cannot be written" {
+  [[ -w /dev/full ]] || skip "there is no /dev/full"
+  local name status
+  local -A pids=()
+  for name in method-probe first-loop trace-loop loop-flags exit-vs-break fork-reinit callback-order watermarks; do
+    course "$name" >/dev/full 2>"$BATS_TEST_TMPDIR/$name.errors" 3>&- &
+    pids[$name]=$!
+  done
+  for name in "${!pids[@]}"; do
+    status=0
+    wait "${pids[$name]}" || status=$?
+    assert_equal "$name: $status" "$name: 1"
+    [[ $name == first-loop ]] || grep -q "No space left on device" "$BATS_TEST_TMPDIR/$name.errors" ||
+      fail "$name gives no reason"
+  done
+}
+
+@test "no output of a program goes into a descriptor of libevent when the standard ones are closed" {
+  for name in loop-flags fork-reinit callback-order watermarks; do
+    program=$(program "$name")
+    # shellcheck disable=SC2016 # the inner shell's own $1
+    run -1 --separate-stderr bash -c 'exec "$1" <&- >&-' bash "$program"
+    [[ $stderr == *"$name: cannot write to standard output: Bad file descriptor"* ]] ||
+      fail "$name: $stderr"
   done
 }
 

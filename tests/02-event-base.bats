@@ -1,7 +1,7 @@
 # The programs run for seconds and print the same each time: once is enough.
 setup_file() {
   load lib/course
-  for program in loop-flags exit-vs-break fork-reinit; do
+  for program in first-loop trace-loop loop-flags exit-vs-break fork-reinit; do
     (
       set +e
       course "$program" >"$BATS_FILE_TMPDIR/$program" 2>"$BATS_FILE_TMPDIR/$program.errors"
@@ -28,6 +28,11 @@ teardown() {
 # A line of loop-flags: its words, what the loop returned, how often it called.
 assert_loop() { # WORDS RESULT SECONDS CALLS
   assert_line --regexp "^$1 +returned +$2 after $3 s, callbacks: $4$"
+}
+
+@test "first-loop prints its line after a second and ends" {
+  run -0 printed first-loop
+  assert_output "one second has passed"
 }
 
 @test "a loop with nothing pending returns 1 at once" {
@@ -79,6 +84,16 @@ scene() { # TITLE
   assert_line --index 2 "dispatch returned 0, got_exit 1, got_break 0"
 }
 
+@test "loopexit in a callback leaves events of a lower priority active" {
+  run -0 scene "loopexit in a callback, events of three priorities"
+  assert_line --index 1 "callback of the default priority"
+  assert_line --index 2 "dispatch returned 0, got_exit 1, got_break 0"
+  refute_line "callback of a lower priority"
+  run -0 scene "what the exit left is still active, so the next round"
+  assert_line --index 0 "callback of a lower priority"
+  assert_line --index 1 "dispatch returned 1, got_exit 0, got_break 0"
+}
+
 @test "loopexit with a delay ends the loop after the delay" {
   run -0 scene "loopexit with a delay, in a callback"
   assert_line --index 1 "second callback"
@@ -122,4 +137,29 @@ scene() { # TITLE
   else
     assert_line --index 5 "  a byte in the pipe: the parent is deaf"
   fi
+}
+
+# The lines of one scene of trace-loop.
+traced() { # TITLE
+  printed trace-loop | awk -v title="$1" '
+    /^a/ { inside = $0 == title ":" }
+    inside { print }'
+}
+
+@test "the debug log tells when an event is added, becomes active and is run" {
+  run -0 traced "a timer of 0.1 s"
+  assert_line --index 1 "event_add"
+  assert_line --index 2 --regexp '^  \[debug\] event_add: event: 0x[0-9a-f]+ '
+  assert_line --regexp '^  \[debug\] event_active: 0x[0-9a-f]+ '
+  assert_line --regexp '^  \[debug\] event_process_active: event: 0x[0-9a-f]+'
+  assert_line "timer_cb runs"
+  assert_line "  [debug] event_base_loop: no events registered."
+  assert_line "event_base_dispatch returned 1"
+}
+
+@test "the log callback gets the reason for which epoll refuses a regular file" {
+  [[ ! ${EVENT_NOEPOLL-} ]] || skip "poll and select take regular files"
+  run -0 traced "a regular file"
+  assert_line --regexp '^  \[warn\] Epoll ADD.* failed\..*: Operation not permitted$'
+  assert_line "event_add has failed"
 }

@@ -65,6 +65,13 @@ the peer sends 1 bytes
 read callback 2: 11 bytes in the input"
 }
 
+@test "what lies below the read low-water mark at the end of file brings no read callback" {
+  run -0 scene watermarks "read low-water mark 10, the peer ends before it is reached"
+  assert_output "the peer sends 7 bytes
+event callback: READING EOF
+left: 7 bytes, of which no read callback told"
+}
+
 @test "the input never grows past the read high-water mark" {
   run -0 scene watermarks "read high-water mark 8: the input never grows past it"
   assert_equal "$(grep -c ": 8 bytes in the input" <<<"$output")" 4

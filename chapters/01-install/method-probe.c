@@ -1,6 +1,6 @@
 /* method-probe.c -- prints which libevent this is and how it waits for events.
  *
- * Build: cc -o method-probe method-probe.c -levent
+ * Build: cc -o method-probe method-probe.c -levent_core
  * Run:   ./method-probe
  * Try:   EVENT_NOEPOLL=1 ./method-probe
  */
@@ -15,6 +15,14 @@ static void usage(int status)
 {
     fprintf(status ? stderr : stdout, "usage: method-probe\n");
     exit(status);
+}
+
+/* Output that could not be written, because the disk is full or standard output
+ * is closed, is a failure of a program whose output is its result. */
+static void check_output(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        err(1, "cannot write to standard output");
 }
 
 /* Every back end that was compiled in, one a line, also those that the
@@ -64,5 +72,7 @@ int main(int argc, char **argv)
     printf("in use: %s\n", event_base_get_method(base));
     print_features(event_base_get_features(base));
     event_base_free(base);
+
+    check_output();
     return 0;
 }

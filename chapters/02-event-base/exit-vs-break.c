@@ -1,6 +1,6 @@
 /* exit-vs-break.c -- the two ways to end a loop, side by side.
  *
- * Build: cc -o exit-vs-break exit-vs-break.c -levent
+ * Build: cc -o exit-vs-break exit-vs-break.c -levent_core
  * Run:   ./exit-vs-break
  * Try:   change the order of the two event_active calls
  */
@@ -19,12 +19,21 @@ static void usage(int status)
     exit(status);
 }
 
+/* Output that could not be written, because the disk is full or standard output
+ * is closed, is a failure of a program whose output is its result. */
+static void check_output(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        err(1, "cannot write to standard output");
+}
+
 static void exit_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct event_base *base = arg;
 
     printf("  first callback: event_base_loopexit(base, NULL)\n");
-    event_base_loopexit(base, NULL);
+    if (event_base_loopexit(base, NULL) < 0)
+        errx(1, "cannot end the loop");
 }
 
 static void break_cb(evutil_socket_t fd, short what, void *arg)
@@ -32,7 +41,8 @@ static void break_cb(evutil_socket_t fd, short what, void *arg)
     struct event_base *base = arg;
 
     printf("  first callback: event_base_loopbreak(base)\n");
-    event_base_loopbreak(base);
+    if (event_base_loopbreak(base) < 0)
+        errx(1, "cannot break the loop");
 }
 
 static void delayed_exit_cb(evutil_socket_t fd, short what, void *arg)
@@ -40,7 +50,8 @@ static void delayed_exit_cb(evutil_socket_t fd, short what, void *arg)
     struct event_base *base = arg;
 
     printf("  first callback: event_base_loopexit(base, 0.1 s)\n");
-    event_base_loopexit(base, &SOON);
+    if (event_base_loopexit(base, &SOON) < 0)
+        errx(1, "cannot end the loop");
 }
 
 static void second_cb(evutil_socket_t fd, short what, void *arg)
@@ -81,6 +92,40 @@ static void two_active(struct event_base *base, event_callback_fn first_cb)
     event_free(first);
 }
 
+static void default_cb(evutil_socket_t fd, short what, void *arg)
+{
+    printf("  callback of the default priority\n");
+}
+
+static void low_cb(evutil_socket_t fd, short what, void *arg)
+{
+    printf("  callback of a lower priority\n");
+}
+
+/* Three events active in one round, each of a priority of its own: 0, which is
+ * the highest, 1, which events have by default, and 2. */
+static void three_priorities(void)
+{
+    const event_callback_fn callbacks[] = {exit_cb, default_cb, low_cb};
+    struct event *events[3];
+    struct event_base *base = event_base_new();
+
+    if (!base || event_base_priority_init(base, 3) < 0)
+        errx(1, "cannot make an event base with priorities");
+    for (int i = 0; i < 3; i++) {
+        events[i] = event_new(base, -1, 0, callbacks[i], base);
+        if (!events[i] || event_priority_set(events[i], i) < 0)
+            errx(1, "cannot make an event");
+        event_active(events[i], EV_TIMEOUT, 0);
+    }
+    run(base);
+    printf("what the exit left is still active, so the next round:\n");
+    run(base);
+    for (int i = 0; i < 3; i++)
+        event_free(events[i]);
+    event_base_free(base);
+}
+
 static void add_timer(struct event_base *base)
 {
     if (event_base_once(base, -1, EV_TIMEOUT, timer_cb, NULL, &SOON) < 0)
@@ -105,6 +150,8 @@ int main(int argc, char **argv)
     two_active(base, delayed_exit_cb);
     printf("loopbreak in a callback:\n");
     two_active(base, break_cb);
+    printf("loopexit in a callback, events of three priorities:\n");
+    three_priorities();
 
     //> before-dispatch
     printf("loopbreak before dispatch, a timer pending:\n");
@@ -113,9 +160,11 @@ int main(int argc, char **argv)
     run(base);
     printf("loopexit before dispatch, a timer pending:\n");
     add_timer(base);
-    event_base_loopexit(base, NULL);
+    if (event_base_loopexit(base, NULL) < 0)
+        errx(1, "cannot end the loop");
     run(base);
 
     event_base_free(base);
+    check_output();
     return 0;
 }

@@ -1,10 +1,11 @@
 /* fork-reinit.c -- a child that does without event_reinit harms its parent.
  *
- * Build: cc -o fork-reinit fork-reinit.c -levent
+ * Build: cc -o fork-reinit fork-reinit.c -levent_core
  * Run:   ./fork-reinit
  * Try:   EVENT_NOEPOLL=1 ./fork-reinit
  */
 #include <err.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,28 @@ static void usage(int status)
 {
     fprintf(status ? stderr : stdout, "usage: fork-reinit\n");
     exit(status);
+}
+
+/* Open what is missing of standard input, output and error: the numbers would
+ * otherwise go to libevent's own descriptors, and what we print with them.
+ * Opened for reading alone, so that printing fails as it did. */
+static void open_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Output that could not be written, because the disk is full or standard output
+ * is closed, is a failure of a program whose output is its result. */
+static void check_output(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        err(1, "cannot write to standard output");
 }
 
 static void read_cb(evutil_socket_t fd, short what, void *arg)
@@ -60,15 +83,19 @@ static int child_main(struct parent *parent, int reinit)
 
     if (reinit && event_reinit(parent->base) < 0)
         errx(1, "event_reinit failed");
-    event_del(parent->pipe_event);
+    if (event_del(parent->pipe_event) < 0)
+        errx(1, "cannot delete an event");
     raise(SIGUSR1);
     if (!reinit)
         return 0;
-    event_del(parent->signal_event);
-    event_base_once(parent->base, -1, EV_TIMEOUT, timer_cb, &timer_ran, &WAIT);
-    event_base_dispatch(parent->base);
+    if (event_del(parent->signal_event) < 0 ||
+        event_base_once(
+            parent->base, -1, EV_TIMEOUT, timer_cb, &timer_ran, &WAIT) < 0 ||
+        event_base_dispatch(parent->base) < 0)
+        errx(1, "the child's loop failed");
     printf("  the child's own timer on that base: %s\n",
         timer_ran ? "ran" : "did not run");
+    check_output();
     return 0;
 }
 
@@ -91,8 +118,9 @@ static void run_parent(struct parent *parent)
     parent->heard_byte = parent->heard_signal = 0;
     if (write(parent->ends[1], "x", 1) != 1)
         err(1, "write");
-    event_base_loopexit(parent->base, &WAIT);
-    event_base_dispatch(parent->base);
+    if (event_base_loopexit(parent->base, &WAIT) < 0 ||
+        event_base_dispatch(parent->base) < 0)
+        errx(1, "the parent's loop failed");
     printf("  a byte in the pipe: %s\n",
         parent->heard_byte ? "the parent hears it" : "the parent is deaf");
     printf("  a signal that only the child got: %s\n",
@@ -125,6 +153,7 @@ static void parent_clear(struct parent *parent)
 
 int main(int argc, char **argv)
 {
+    open_standard_fds();
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         usage(0);
@@ -142,5 +171,6 @@ int main(int argc, char **argv)
         run_parent(&parent);
         parent_clear(&parent);
     }
+    check_output();
     return 0;
 }

@@ -1,10 +1,11 @@
 /* loop-flags.c -- shows, flag by flag, when the event loop returns.
  *
- * Build: cc -o loop-flags loop-flags.c -levent -levent_pthreads
+ * Build: cc -o loop-flags loop-flags.c -levent_core -levent_pthreads
  * Run:   ./loop-flags
  * Try:   EVENT_NOEPOLL=1 ./loop-flags
  */
 #include <err.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,28 @@ static void usage(int status)
 {
     fprintf(status ? stderr : stdout, "usage: loop-flags\n");
     exit(status);
+}
+
+/* Open what is missing of standard input, output and error: the numbers would
+ * otherwise go to libevent's own descriptors, and what we print with them.
+ * Opened for reading alone, so that printing fails as it did. */
+static void open_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Output that could not be written, because the disk is full or standard output
+ * is closed, is a failure of a program whose output is its result. */
+static void check_output(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        err(1, "cannot write to standard output");
 }
 
 /* Run the loop once with FLAGS and print what came of it. */
@@ -82,7 +105,8 @@ static void show_ends(struct event_base *base)
     run(base, 0, "dispatch, timers at 0.1 s and 0.3 s");
 
     once(base, count_cb, &SOON);
-    event_base_loopexit(base, &LATER);
+    if (event_base_loopexit(base, &LATER) < 0)
+        errx(1, "cannot set the end of the loop");
     run(base, 0, "dispatch, timer at 0.1 s, loopexit at 0.3 s");
 }
 
@@ -125,7 +149,8 @@ static void show_nonblock(struct event_base *base)
 static void *exit_later(void *base)
 {
     nanosleep(&(struct timespec){0, 100000000}, NULL);
-    event_base_loopexit(base, NULL);
+    if (event_base_loopexit(base, NULL) < 0)
+        event_base_loopbreak(base);
     return NULL;
 }
 
@@ -148,6 +173,7 @@ static void show_error(struct event_base *base)
 
 int main(int argc, char **argv)
 {
+    open_standard_fds();
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         usage(0);
@@ -169,5 +195,6 @@ int main(int argc, char **argv)
 
     event_base_free(base);
     libevent_global_shutdown();
+    check_output();
     return 0;
 }

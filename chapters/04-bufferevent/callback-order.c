@@ -1,14 +1,16 @@
 /* callback-order.c -- shows when the callbacks of a bufferevent fire.
  *
- * Build: cc -o callback-order callback-order.c -levent
+ * Build: cc -o callback-order callback-order.c -levent_core
  * Run:   ./callback-order
  * Try:   set LOW to 0, then to 3000
  */
 #include <err.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -20,6 +22,28 @@ static void usage(int status)
 {
     fprintf(status ? stderr : stdout, "usage: callback-order\n");
     exit(status);
+}
+
+/* Open what is missing of standard input, output and error: the numbers would
+ * otherwise go to libevent's own descriptors, and what we print with them.
+ * Opened for reading alone, so that printing fails as it did. */
+static void open_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Output that could not be written, because the disk is full or standard output
+ * is closed, is a failure of a program whose output is its result. */
+static void check_output(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        err(1, "cannot write to standard output");
 }
 
 static size_t input_length(struct bufferevent *bev)
@@ -109,7 +133,8 @@ static void make_sockets(
     if (evutil_socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0)
         err(1, "socketpair");
     for (int i = 0; i < 2; i++) {
-        evutil_make_socket_nonblocking(fds[i]);
+        if (evutil_make_socket_nonblocking(fds[i]) < 0)
+            errx(1, "cannot make a socket non-blocking");
         ends[i] = bufferevent_socket_new(
             base, fds[i], options | BEV_OPT_CLOSE_ON_FREE);
         if (!ends[i])
@@ -170,6 +195,7 @@ static void show_trigger(struct event_base *base, int options)
 
 int main(int argc, char **argv)
 {
+    open_standard_fds();
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         usage(0);
@@ -186,5 +212,6 @@ int main(int argc, char **argv)
     show_trigger(base, BEV_OPT_DEFER_CALLBACKS);
 
     event_base_free(base);
+    check_output();
     return 0;
 }

@@ -1,10 +1,11 @@
 /* watermarks.c -- shows watermarks, enable and disable, timeouts, at work.
  *
- * Build: cc -o watermarks watermarks.c -levent
+ * Build: cc -o watermarks watermarks.c -levent_core
  * Run:   ./watermarks
  * Try:   write 9 bytes in the first scene instead of 10
  */
 #include <err.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,28 @@ static void usage(int status)
 {
     fprintf(status ? stderr : stdout, "usage: watermarks\n");
     exit(status);
+}
+
+/* Open what is missing of standard input, output and error: the numbers would
+ * otherwise go to libevent's own descriptors, and what we print with them.
+ * Opened for reading alone, so that printing fails as it did. */
+static void open_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Output that could not be written, because the disk is full or standard output
+ * is closed, is a failure of a program whose output is its result. */
+static void check_output(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        err(1, "cannot write to standard output");
 }
 
 static size_t input_length(struct bufferevent *bev)
@@ -66,7 +89,8 @@ static struct bufferevent *make(struct event_base *base, evutil_socket_t *peer)
 
     if (evutil_socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0)
         err(1, "socketpair");
-    evutil_make_socket_nonblocking(fds[0]);
+    if (evutil_make_socket_nonblocking(fds[0]) < 0)
+        errx(1, "cannot make a socket non-blocking");
     struct bufferevent *bev =
         bufferevent_socket_new(base, fds[0], BEV_OPT_CLOSE_ON_FREE);
     if (!bev)
@@ -79,6 +103,13 @@ static struct bufferevent *make(struct event_base *base, evutil_socket_t *peer)
     return bev;
 }
 
+/* Let the loop run until there is nothing left to do at once. */
+static void turn(struct event_base *base)
+{
+    if (event_base_loop(base, EVLOOP_NONBLOCK) < 0)
+        errx(1, "the event loop failed");
+}
+
 /* The peer sends TEXT; then the loop runs until nothing is left to do. */
 static void peer_sends(
     struct event_base *base, evutil_socket_t peer, const char *text)
@@ -86,7 +117,7 @@ static void peer_sends(
     printf("  the peer sends %zu bytes\n", strlen(text));
     if (send(peer, text, strlen(text), 0) != (ssize_t)strlen(text))
         err(1, "send");
-    event_base_loop(base, EVLOOP_NONBLOCK);
+    turn(base);
 }
 
 static void show_read_low(struct event_base *base)
@@ -101,6 +132,23 @@ static void show_read_low(struct event_base *base)
     peer_sends(base, peer, "x");
     bufferevent_free(bev);
     close(peer);
+}
+
+/* What lies below the mark when the peer ends brings the event callback alone,
+ * which has to look into the input. */
+static void show_read_low_end(struct event_base *base)
+{
+    evutil_socket_t peer;
+    struct bufferevent *bev = make(base, &peer);
+
+    printf("read low-water mark 10, the peer ends before it is reached:\n");
+    bufferevent_setwatermark(bev, EV_READ, 10, 0);
+    peer_sends(base, peer, "1234567");
+    close(peer);
+    turn(base);
+    printf("  left: %zu bytes, of which no read callback told\n",
+        input_length(bev));
+    bufferevent_free(bev);
 }
 
 /* A callback that drained nothing would be called for ever; one that takes
@@ -133,14 +181,15 @@ static void show_disable(struct event_base *base)
     struct bufferevent *bev = make(base, &peer);
 
     printf("bufferevent_disable(EV_READ): bytes and end of file wait\n");
-    bufferevent_disable(bev, EV_READ);
+    if (bufferevent_disable(bev, EV_READ) < 0)
+        errx(1, "cannot disable reading");
     peer_sends(base, peer, "hello");
     close(peer);
-    event_base_loop(base, EVLOOP_NONBLOCK);
+    turn(base);
     printf("  bufferevent_enable(EV_READ)\n");
     if (bufferevent_enable(bev, EV_READ) < 0)
         errx(1, "cannot enable reading");
-    event_base_loop(base, EVLOOP_NONBLOCK);
+    turn(base);
     bufferevent_free(bev);
 }
 
@@ -157,13 +206,13 @@ static void show_write(struct event_base *base)
     if (bufferevent_write(bev, bytes, sizeof(bytes)) < 0)
         errx(1, "cannot write");
     printf("  in the output: %zu bytes\n", output_length(bev));
-    event_base_loop(base, EVLOOP_NONBLOCK);
+    turn(base);
     printf("  when the kernel is full: %s\n",
         output_length(bev) > 10 ? "more than 10 bytes, no callback"
                                 : "10 bytes or fewer");
     printf("  the peer closes\n");
     close(peer);
-    event_base_loop(base, EVLOOP_NONBLOCK);
+    turn(base);
     bufferevent_free(bev);
 }
 
@@ -190,7 +239,7 @@ static void show_moves(struct event_base *base)
         errx(1, "cannot write");
     printf("  write and write_buffer: output %zu bytes, buffer %zu\n",
         output_length(bev), evbuffer_get_length(buffer));
-    event_base_loop(base, EVLOOP_NONBLOCK);
+    turn(base);
     evbuffer_free(buffer);
     bufferevent_free(bev);
     close(peer);
@@ -202,8 +251,9 @@ static void show_timeout(struct event_base *base)
     struct bufferevent *bev = make(base, &peer);
 
     printf("bufferevent_set_timeouts, 0.1 s without a byte to read:\n");
-    bufferevent_set_timeouts(bev, &TIMEOUT, NULL);
-    event_base_dispatch(base);
+    if (bufferevent_set_timeouts(bev, &TIMEOUT, NULL) < 0 ||
+        event_base_dispatch(base) < 0)
+        errx(1, "cannot wait for the timeout");
     printf("  EV_READ is now %s\n",
         bufferevent_get_enabled(bev) & EV_READ ? "enabled" : "disabled");
     bufferevent_free(bev);
@@ -212,6 +262,7 @@ static void show_timeout(struct event_base *base)
 
 int main(int argc, char **argv)
 {
+    open_standard_fds();
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         usage(0);
@@ -223,6 +274,7 @@ int main(int argc, char **argv)
         errx(1, "cannot make an event base");
 
     show_read_low(base);
+    show_read_low_end(base);
     show_read_high(base);
     show_disable(base);
     show_write(base);
@@ -230,5 +282,6 @@ int main(int argc, char **argv)
     show_timeout(base);
 
     event_base_free(base);
+    check_output();
     return 0;
 }

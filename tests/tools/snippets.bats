@@ -82,6 +82,10 @@ conn_new(int fd,
 }'
 }
 
+@test "snippets fills in a whole file" {
+  filled 'the whole file' "$(grep -v '//>' p.c)"
+}
+
 @test "snippets fills in a struct" {
   filled 'struct conn' 'struct conn {
     int fd; /* its socket */
