@@ -190,6 +190,7 @@ has_descriptors() { # PID COUNT
 }
 
 @test "the kernel asks silent peers of both listeners whether they still exist (J2)" {
+  build_own listener-pause 's/(LINGER = )\{2, 0\}/\1{60, 0}/'
   start_two
   open_client 5
   assert_talks 5

@@ -244,7 +244,8 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     print_line(stdout, "client %lu, by the %s listener", server->clients,
         listener == server->bound ? "first" : "second");
     if (evbuffer_add_printf(bufferevent_get_output(conn->bev),
-            "hello, client %lu\n", server->clients) < 0) {
+            "hello, client %lu\n", server->clients) < 0 ||
+        bufferevent_enable(conn->bev, EV_WRITE) < 0) {
         print_line(stderr, "cannot greet a client: %s", strerror(errno));
         conn_free(conn);
     }
@@ -337,6 +338,8 @@ static void server_listen(
         err(1, "cannot listen on the second socket");
     evutil_freeaddrinfo(second);
 
+    if (set_accepting(server, 1) < 0) /* new and new_bind do not say so */
+        errx(1, "cannot watch the listening sockets");
     evconnlistener_set_error_cb(server->bound, accept_error_cb);
     evconnlistener_set_error_cb(server->own, accept_error_cb);
 }

@@ -228,7 +228,9 @@ static void make_upper(unsigned char *bytes, size_t length)
 }
 
 /* Answer all that has come. An answer that the peer does not read stays in the
- * output buffer; above HIGH we read no more, so that the peer has to wait. */
+ * output buffer; above HIGH we read no more, so that the peer has to wait. To
+ * enable EV_WRITE, which is on, tells us if the socket cannot be watched;
+ * bufferevent_write does not. */
 static void read_cb(struct bufferevent *bev, void *arg)
 {
     struct conn *conn = arg;
@@ -241,7 +243,8 @@ static void read_cb(struct bufferevent *bev, void *arg)
         return;
     }
     make_upper(bytes, length);
-    if (bufferevent_write(bev, bytes, length) < 0) {
+    if (bufferevent_write(bev, bytes, length) < 0 ||
+        bufferevent_enable(bev, EV_WRITE) < 0) {
         conn_fail(conn, "queue an answer for");
         return;
     }
@@ -371,6 +374,8 @@ static struct evconnlistener *listen_on(
 
     if (!listener)
         err(1, "cannot listen on %s port %s", host, port);
+    if (evconnlistener_enable(listener) < 0) /* new_bind does not say so */
+        errx(1, "cannot watch the listening socket");
     evconnlistener_set_error_cb(listener, accept_error_cb);
     evutil_freeaddrinfo(address);
     return listener;

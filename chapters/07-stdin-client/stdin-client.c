@@ -93,10 +93,11 @@ static void check_output(void)
         err(1, "cannot write to standard output");
 }
 
-/* Give up: the connection is of no more use. */
+/* Give up: the connection is of no more use. Where libevent itself had no
+ * memory, ERROR may be 0. */
 static void client_fail(struct client *client, int error)
 {
-    client->error = error;
+    client->error = error ? error : ENOMEM;
     event_base_loopbreak(client->base);
 }
 
@@ -146,7 +147,10 @@ static void stdin_cb(evutil_socket_t fd, short what, void *arg)
     ssize_t length = read(fd, chunk, sizeof(chunk));
 
     if (length > 0) {
-        if (bufferevent_write(client->bev, chunk, (size_t)length) < 0)
+        /* To enable EV_WRITE, which is on, tells us if the socket cannot be
+         * watched; bufferevent_write does not. */
+        if (bufferevent_write(client->bev, chunk, (size_t)length) < 0 ||
+            bufferevent_enable(client->bev, EV_WRITE) < 0)
             errx(1, "cannot queue the input");
         if (evbuffer_get_length(bufferevent_get_output(client->bev)) > HIGH &&
             event_del(client->input_event) < 0)

@@ -225,8 +225,10 @@ static void read_cb(struct bufferevent *bev, void *arg)
         evbuffer_drain(input, length);
         return;
     }
-    /* Copied: bufferevent_write_buffer would keep 1024 bytes for one. */
-    if (!bytes || bufferevent_write(bev, bytes, length) < 0) {
+    /* Copied: bufferevent_write_buffer would keep 1024 bytes for one. To enable
+     * EV_WRITE, which is on, tells us if the socket cannot be watched. */
+    if (!bytes || bufferevent_write(bev, bytes, length) < 0 ||
+        bufferevent_enable(bev, EV_WRITE) < 0) {
         conn_fail(conn, "queue an answer for");
         return;
     }
@@ -360,6 +362,8 @@ static struct evconnlistener *listen_on(
 
     if (!listener)
         err(1, "cannot listen on %s port %s", host, port);
+    if (evconnlistener_enable(listener) < 0) /* new_bind does not say so */
+        errx(1, "cannot watch the listening socket");
     evconnlistener_set_error_cb(listener, accept_error_cb);
     evutil_freeaddrinfo(address);
     return listener;
