@@ -100,6 +100,9 @@ hint-%: ## the next hint of a lab
 watch-%: ## run a lab again at each save
 	@scripts/lab watch $*
 
+compare-%: ## once a lab is passed: your file beside the solution
+	@scripts/lab compare $*
+
 reset-%: ## keep your file of a lab, and put the starter back
 	@scripts/lab reset $*
 

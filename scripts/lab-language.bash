@@ -1,8 +1,19 @@
 # lab-language.bash -- in which language the tools of the labs speak: Chinese where
 # the locale is, else English.
+#
+# A locale that the system does not have, or one with another encoding than UTF-8,
+# would spoil what the tools read and write. So it only names the language; all that
+# is called from here on works in UTF-8 and speaks English.
+
+if [[ ! ${LAB_LANGUAGE-} ]]; then
+  LAB_LANGUAGE=en
+  [[ ${LC_ALL:-${LC_MESSAGES:-${LANG-}}} != zh* ]] || LAB_LANGUAGE=zh
+fi
+export LAB_LANGUAGE LC_ALL=C.UTF-8 LANG=C.UTF-8
+unset LC_MESSAGES LANGUAGE
 
 is_chinese() {
-  [[ ${LC_ALL:-${LC_MESSAGES:-${LANG-}}} == zh* ]]
+  [[ $LAB_LANGUAGE == zh ]]
 }
 
 # All that is said is said in the reader's language.
