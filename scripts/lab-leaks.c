@@ -1,11 +1,14 @@
 /* lab-leaks.c -- linked to each program of a lab: what it never freed is found
- * however it ends, and it cannot turn that off.
+ * however it ends, and it cannot turn that off. Asked by a signal, it says how
+ * much memory is in use meanwhile.
  *
  * LeakSanitizer looks when exit(3) is called. A program that leaves by _exit(2)
  * would not be looked at, so scripts/lab-check sends such calls here, with the
  * option --wrap of ld(1).
  */
 #include <sanitizer/lsan_interface.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -13,6 +16,8 @@
 static pid_t program;
 static int failed;
 
+/* As <sanitizer/allocator_interface.h> has it, which gcc does not bring. */
+size_t __sanitizer_get_current_allocated_bytes(void);
 _Noreturn void __real__exit(int status);
 _Noreturn void __wrap__exit(int status);
 _Noreturn void __wrap__Exit(int status);
@@ -28,9 +33,23 @@ static void note_failure(int status, void *arg)
     failed = status != 0;
 }
 
+/* To be asked only while the program sleeps, and holds no lock. */
+static void tell_memory(int signum)
+{
+    dprintf(STDERR_FILENO, "lab: %zu bytes are in use\n",
+        __sanitizer_get_current_allocated_bytes());
+}
+
 __attribute__((constructor)) static void prepare(void)
 {
+    struct sigaction action = {
+        .sa_handler = tell_memory,
+        .sa_flags = SA_RESTART,
+    };
+
     program = getpid();
+    if (getenv("LAB_MEMORY") && sigaction(SIGRTMAX, &action, NULL) != 0)
+        abort();
     if (on_exit(note_failure, NULL) != 0)
         abort();
 }

@@ -26,6 +26,9 @@
 #   find_all_leaks               also what a variable still points to; before it starts
 #   watch_order                  see whether an event outlives its descriptor; before it
 #   expect_order                   starts, and when clients have left
+#   watch_allocated              see what memory is held; before it starts; then, when
+#   note_allocated                 some clients have come and left,
+#   expect_allocated_back 10       and when 10 more like them have: nothing is held for them
 #   many 60 'hello %d\n' '%d?\n' so many clients at once, each its own text, each its own
 #   many_again TEXT ANSWER         answer; %d is the client's number
 #   many_leave [reset]           all of them close, or break their connections
@@ -835,6 +838,39 @@ descriptors() {
     sum=$((sum + ${#all[@]}))
   done
   echo "$sum"
+}
+
+# See how much memory the program has allocated and not freed, to the byte. To be said
+# before the program starts; note_allocated and expect_allocated_back look.
+watch_allocated() {
+  environment LAB_MEMORY=1
+}
+
+# Ask the program, which is at rest, and note what it says (scripts/lab-leaks.c). What
+# is compared is after clients like those that came before.
+note_allocated() {
+  ALLOCATED=$(allocated) || exit
+}
+
+allocated() {
+  local before
+  settle
+  before=$(grep -c '^lab: .* bytes' "$WORK/stderr") || true
+  signal RTMAX
+  until_true says_allocated "$before" || fail
+  sed -n 's/^lab: \([0-9]*\) bytes are in use$/\1/p' "$WORK/stderr" | tail -n 1
+}
+
+says_allocated() { # COUNT: more often than that
+  (($(grep -c '^lab: .* bytes' "$WORK/stderr") > $1))
+}
+
+# What clients that have left since then held is freed: not even 16 bytes of each are
+# left.
+expect_allocated_back() { # CLIENTS
+  local now
+  now=$(allocated) || exit
+  ((now < ALLOCATED + 16 * $1)) || fail "memory is still held for clients that have left" "客户端已经离开，仍为它们占着内存"
 }
 
 # At most so much more memory than was noted.
