@@ -1,7 +1,7 @@
 # checks.bash -- an event for each client, freed before its descriptor is closed.
 
 lab mend 1 30
-: "${FIRST:=one}" "${SECOND:=two}" "${COUNT:=8}"
+: "${FIRST:=one}" "${SECOND:=two}" "${COUNT:=20}"
 
 check 1 "How it works" echoes \
   "a client gets its line back" \
@@ -13,6 +13,9 @@ echoes() {
   connect A
   send A "$FIRST\n"
   expect A "$FIRST\n"
+  step "A sends a second line and gets it back" "A 再发一行并原样收回"
+  send A "$SECOND\n"
+  expect A "$SECOND\n"
 }
 
 check 3 "What goes wrong" neighbour_goes_on \
@@ -35,7 +38,7 @@ neighbour_goes_on() {
   expect B "$SECOND again\n"
 }
 
-check 3 "What goes wrong" newcomer_is_heard \
+check 2 "What goes wrong" newcomer_is_heard \
   "a client that gets the descriptor of one who left is heard" \
   "复用了离开者描述符的新客户端也能得到应答"
 newcomer_is_heard() {
@@ -58,25 +61,56 @@ newcomer_is_heard() {
   expect A "$FIRST\n"
 }
 
-check 2 "How it works" descriptors_come_back \
-  "clients that have left hold no descriptor" \
-  "离开的客户端不再占用描述符"
-descriptors_come_back() {
-  local i
-  step "the server listens" "服务器开始监听"
+check 2 "How it works" many_come_and_go \
+  "many clients are heard, and hold nothing when they have left" \
+  "许多客户端都能得到应答，离开后不再占用任何资源"
+many_come_and_go() {
+  watch_allocated
+  step "$COUNT clients come at the same time; each gets its own lines back" "$COUNT 个客户端同时到来，各自收回自己的行"
   start
   note_resources
-  step "$COUNT clients come at the same time, are heard, and leave" "$COUNT 个客户端同时到来、得到应答并离开"
-  for ((i = 0; i < COUNT; i++)); do connect "c$i"; done
-  for ((i = 0; i < COUNT; i++)); do
-    send "c$i" "$FIRST $i\n"
-    expect "c$i" "$FIRST $i\n"
-  done
-  for ((i = 0; i < COUNT; i++)); do close "c$i"; done
+  many "$COUNT" "$FIRST %d\n" "$FIRST %d\n"
+  many_again "%d $SECOND\n" "%d $SECOND\n"
+  step "nobody sends: the server sleeps, and does not wake up" "谁也不发数据：服务器休眠，不会醒来"
+  expect_no_wakeups
+  step "they leave; the server prints a line for each" "它们离开；服务器为每个客户端打印一行"
+  many_leave
+  expect_line '^client closed$' "$COUNT"
+  step "10 come, and leave by a reset; the server prints a line for each" "10 个客户端到来，以复位（RST）断开；服务器为每个客户端打印一行"
+  reset_many 10 "$FIRST %d\n"
+  expect_line '^client closed$' $((COUNT + 10))
   step "no descriptor stays open" "没有留下打开的描述符"
   expect_descriptors_back
-  step "the server is at rest" "服务器处于空闲"
-  expect_idle
+  step "10 more come, some leave by a reset: nothing is held for them" "又有 10 个来了又走，有的以复位断开：没有为它们留着任何内存"
+  note_allocated
+  reset_many 5 "$FIRST %d\n"
+  many 5 "$FIRST %d\n" "$FIRST %d\n"
+  many_leave
+  expect_line '^client closed$' $((COUNT + 20))
+  expect_allocated_back 10
+}
+
+check 1 "What goes wrong" event_goes_first \
+  "a client's event is freed before its descriptor is closed" \
+  "先释放客户端的事件，再关闭它的描述符"
+event_goes_first() {
+  watch_order
+  step "A and B connect and are heard" "A、B 连接并得到应答"
+  start
+  connect A
+  send A "$FIRST\n"
+  expect A "$FIRST\n"
+  connect B linger=0
+  send B "$SECOND\n"
+  expect B "$SECOND\n"
+  step "A leaves: its event is freed, then its descriptor is closed" "A 离开：先释放它的事件，再关闭它的描述符"
+  close A
+  expect_line '^client closed$'
+  expect_order
+  step "B leaves by a reset: its event goes first, too" "B 以复位（RST）断开：同样是事件在先"
+  reset B
+  expect_line '^client closed$' 2
+  expect_order
 }
 
 check 1 "How it works" ends_well \
@@ -84,17 +118,22 @@ check 1 "How it works" ends_well \
   "有客户端连接时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
   find_all_leaks
-  step "A, B and C connect; A and C are heard, B leaves" "A、B、C 连接；A、C 得到应答，B 离开"
+  step "A, B, C and D connect and are heard; B leaves, D by a reset" "A、B、C、D 连接并得到应答；B 离开，D 以复位（RST）断开"
   start
   connect A
   connect B
   connect C
+  connect D linger=0
   send A "$FIRST\n"
   expect A "$FIRST\n"
   send C "$SECOND\n"
   expect C "$SECOND\n"
+  send D "$SECOND\n"
+  expect D "$SECOND\n"
   close B
   expect_line '^client closed$'
+  reset D
+  expect_line '^client closed$' 2
   step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
   stop_cleanly
 }

@@ -1,7 +1,7 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* pick-backend.c -- picks a back end by the features that are asked for.
  *
- * Build: cc -o pick-backend pick-backend.c -levent
+ * Build: cc -o pick-backend pick-backend.c -levent_core
  * Run:   ./pick-backend [et] [o1] [fds] [early-close] [avoid=NAME]...
  * Try:   ./pick-backend fds avoid=poll
  */

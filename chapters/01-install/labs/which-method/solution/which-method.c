@@ -1,7 +1,7 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* which-method.c -- prints which libevent this is and which back end it uses.
  *
- * Build: cc -o which-method which-method.c -levent
+ * Build: cc -o which-method which-method.c -levent_core
  * Run:   ./which-method
  * Try:   EVENT_NOEPOLL=1 ./which-method
  */

@@ -1,7 +1,7 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* deaf-child.c -- counts letters, and shows a client how things stood.
  *
- * Build: cc -o deaf-child deaf-child.c -levent
+ * Build: cc -o deaf-child deaf-child.c -levent_core
  * Run:   ./deaf-child [PORT]              (8888, on 127.0.0.1)
  * Try:   nc 127.0.0.1 8888, in two terminals at once; type aab, A, !, A
  */

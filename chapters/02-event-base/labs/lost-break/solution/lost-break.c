@@ -1,7 +1,7 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* lost-break.c -- an alarm clock that ends when the last alarm has rung.
  *
- * Build: cc -o lost-break lost-break.c -levent
+ * Build: cc -o lost-break lost-break.c -levent_core
  * Run:   ./lost-break [MS:TEXT]...      (the TEXT "stop" ends it)
  * Try:   ./lost-break 2000:tea 1000:toast 0:hello
  */

@@ -1,7 +1,7 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* own-loop.c -- counts primes for its clients, a slice at a time.
  *
- * Build: cc -o own-loop own-loop.c -levent
+ * Build: cc -o own-loop own-loop.c -levent_core
  * Run:   ./own-loop [PORT]                (8888, on 127.0.0.1)
  * Try:   nc 127.0.0.1 8888, in two terminals at once; type 100, or ?
  */

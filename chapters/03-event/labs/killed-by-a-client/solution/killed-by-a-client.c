@@ -1,7 +1,7 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* killed-by-a-client.c -- counts the lines and bytes that a client sends.
  *
- * Build: cc -o killed-by-a-client killed-by-a-client.c -levent
+ * Build: cc -o killed-by-a-client killed-by-a-client.c -levent_core
  * Run:   ./killed-by-a-client [PORT]      (8888, on 127.0.0.1)
  * Try:   seq 100 | nc -N 127.0.0.1 8888
  */

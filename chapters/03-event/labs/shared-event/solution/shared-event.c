@@ -1,7 +1,7 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* shared-event.c -- an echo server that forgets who said what.
  *
- * Build: cc -o shared-event shared-event.c -levent
+ * Build: cc -o shared-event shared-event.c -levent_core
  * Run:   ./shared-event [PORT]            (8888, on 127.0.0.1)
  * Try:   nc 127.0.0.1 8888, in two terminals at once
  */
@@ -114,16 +114,23 @@ static void accept_cb(evutil_socket_t listener, short what, void *arg)
 
     if (fd < 0)
         return;
-    if (evutil_make_socket_nonblocking(fd) < 0)
-        err(1, "cannot prepare a connection");
 #ifdef SOLUTION
     struct conn *conn = calloc(1, sizeof(*conn));
-    if (!conn)
-        err(1, "cannot prepare a connection");
-    conn->event = event_new(base, fd, EV_READ | EV_PERSIST, read_cb, conn);
-    add_event(conn->event);
+    if (conn)
+        conn->event = event_new(base, fd, EV_READ | EV_PERSIST, read_cb, conn);
+    if (!conn || !conn->event || evutil_make_socket_nonblocking(fd) < 0 ||
+        event_add(conn->event, NULL) < 0) {
+        warnx("cannot serve a connection"); /* this one alone */
+        if (conn && conn->event)
+            event_free(conn->event);
+        free(conn);
+        close(fd);
+        return;
+    }
     LIST_INSERT_HEAD(&conns, conn, next);
 #else
+    if (evutil_make_socket_nonblocking(fd) < 0)
+        err(1, "cannot prepare a connection");
     client_event = event_new(base, fd, EV_READ | EV_PERSIST, read_cb, NULL);
     add_event(client_event);
 #endif

@@ -1,7 +1,7 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* stalled-neighbour.c -- an echo server in which one client can stop the rest.
  *
- * Build: cc -o stalled-neighbour stalled-neighbour.c -levent
+ * Build: cc -o stalled-neighbour stalled-neighbour.c -levent_core
  * Run:   ./stalled-neighbour [PORT]       (8888, on 127.0.0.1)
  * Try:   nc 127.0.0.1 8888, while another client sends and never reads
  */

@@ -1,7 +1,7 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* stopwatch.c -- a timer that does what it is told on standard input.
  *
- * Build: cc -o stopwatch stopwatch.c -levent
+ * Build: cc -o stopwatch stopwatch.c -levent_core
  * Run:   ./stopwatch
  * Try:   add 2000, state, activate, add-persist 500, del, quit, a line each
  */
