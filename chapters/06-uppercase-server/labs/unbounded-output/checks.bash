@@ -1,7 +1,8 @@
 # checks.bash -- a client that does not read is not read from either.
 
 lab mend 3 30
-: "${WORDS:=hello}" "${MEGABYTES:=32}" "${COUNT:=3}" "${SEED:=1}"
+STILL_MS=$LIMIT_MS # it has timers
+: "${WORDS:=hello}" "${MEGABYTES:=32}" "${COUNT:=12}" "${SEED:=1}" "${READS:=3}"
 
 # A message of so many MiB, of any bytes, and the answer to it.
 message() { # MIB
@@ -12,7 +13,8 @@ message() { # MIB
 # The answer and then the end, nothing else. Where it goes wrong depends on the
 # kernel's buffers, so the report does not say it.
 expect_whole() { # CLIENT FILE
-  local size came
+  # Where the kernel has dropped a segment, it tries again later and later.
+  local size came LIMIT_MS=8000 STILL_MS=8000
   size=$(stat -c %s "$2")
   until_more "$1" "$size"
   came=$(size_of "$1")
@@ -46,7 +48,7 @@ answers() {
   expect_answer_for_b
 }
 
-check 5 "A client that does not read" keeps_its_memory \
+check 2 "A client that does not read" keeps_its_memory \
   "a client that sends and never reads costs little memory" \
   "只发送、从不读取的客户端占不了多少内存"
 keeps_its_memory() {
@@ -61,6 +63,53 @@ keeps_its_memory() {
   settle
   step "the server has grown by less than 12 MB" "服务器的内存增长不到 12 MB"
   expect_memory_within 12000
+}
+
+# A client that reads nothing before read_on, and can send more than once.
+silent() { # CLIENT
+  local fd
+  { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || no_connection
+  TO[$1]=$fd AT[$1]=0 CLIENT[$1]=
+  : >"$WORK/$1.log"
+}
+
+send_and_wait() { # CLIENT FILE
+  send_file "$1" "$2"
+  CLIENT[$1]=$!
+  settle
+}
+
+# It reads until it has got the file.
+read_on() { # CLIENT FILE
+  local size LIMIT_MS=8000 STILL_MS=8000
+  size=$(stat -c %s "$2")
+  AT[$1]=0
+  read_late "$1"
+  until_more "$1" "$size"
+  (($(size_of "$1") >= size)) ||
+    fail "only a part of the answer comes, although the connection is open" "连接还开着，却只收到应答的一部分"
+  expect_file "$1" "$2"
+  kill "${CLIENT[$1]}"
+  CLIENT[$1]=
+}
+
+check 2 "A client that does not read" pauses_again \
+  "so it is each time that a client stops reading" \
+  "客户端每次停止读取，都是如此"
+pauses_again() {
+  local i
+  start
+  message $((MEGABYTES / 2))
+  silent A
+  for i in 1 2 3; do
+    step "A sends $((MEGABYTES / 2)) MiB and reads nothing ($i)" "A 发送 $((MEGABYTES / 2)) MiB，什么也不读（第 $i 次）"
+    ((i > 1)) || note_resources
+    send_and_wait A "$WORK/message"
+    step "the server has grown by less than 12 MB ($i)" "服务器的内存增长不到 12 MB（第 $i 次）"
+    expect_memory_within 12000
+    step "A reads, and gets every byte ($i)" "A 开始读取，一个字节也不少（第 $i 次）"
+    read_on A "$WORK/answer"
+  done
 }
 
 check 1 "A client that does not read" answers_a_late_reader \
@@ -86,23 +135,87 @@ answers_the_others() {
   start
   connect B
   expect_answer_for_b
+  note_resources
   step "$COUNT clients send 8 MiB each and read nothing" "$COUNT 个客户端各发 8 MiB，什么也不读"
   head -c 8M /dev/zero >"$WORK/message"
   for ((i = 0; i < COUNT; i++)); do send_unread "c$i" "$WORK/message"; done
   settle
-  step "the server uses no processor time" "服务器不占用处理器时间"
+  step "the server has grown by less than 12 MB, and 1 MB for each of them" "服务器的内存增长不到 12 MB 加上每个客户端 1 MB"
+  expect_memory_within $((12000 + 1000 * COUNT))
+  step "it sleeps, and nothing wakes it" "它在睡眠，没有任何东西唤醒它"
   expect_idle
+  expect_no_wakeups 400
   step "B is answered, and so is C, who comes now" "B 仍得到应答，新来的 C 也一样"
   expect_answer_for_b
   connect C
   send C "$WORDS $WORDS\n"
   expect C "${WORDS^^} ${WORDS^^}\n"
+  step "all of them read, and each gets every byte" "它们全都开始读取，每个都收到每一个字节"
+  for ((i = 0; i < COUNT; i++)); do read_late "c$i"; done
+  for ((i = 0; i < COUNT; i++)); do expect_whole "c$i" "$WORK/message"; done
+}
+
+# A client with a small buffer that sends the file, half-closes, and takes so many
+# bytes of the answer as it is told to, or the rest.
+slow() { # CLIENT FILE
+  local to
+  # shellcheck disable=SC2016 # for the shell that gets the socket as 0 and 1
+  echo 'socat -u "FILE:'"$2"'" FD:1,shut-down &
+    while read -r count <&3; do
+      [[ $count != rest ]] || exec cat >&4
+      head -c "$count" >&4 || exit
+    done' >"$WORK/slow"
+  mkfifo "$WORK/$1.in"
+  exec {to}<>"$WORK/$1.in"
+  : >"$WORK/$1.out"
+  (
+    # shellcheck disable=SC2119
+    close_ours
+    exec 3<"$WORK/$1.in" 4>"$WORK/$1.out"
+    # shellcheck disable=SC2153 # PORT is the engine's
+    exec socat "TCP:127.0.0.1:$PORT,rcvbuf=131072" "EXEC:bash $WORK/slow,nofork" 2>"$WORK/$1.log"
+  ) &
+  CLIENT[$1]=$! TO[$1]=$to AT[$1]=0 SENT[$1]=
+}
+
+check 1 "A client that does not read" keeps_the_slow \
+  "a slow reader is kept, one that takes nothing for a minute is dropped" \
+  "读得慢的客户端不会被断开，一分钟什么也没收下的才断开"
+keeps_the_slow() {
+  # A minute is a second then, or longer on a slow machine.
+  local i since second=$((100 * PATIENCE)) piece=70000 LIMIT_MS=$((2 * LIMIT_MS)) STILL_MS=$((2 * LIMIT_MS))
+  fast_clock $((600 / PATIENCE))
+  step "A sends $MEGABYTES MiB, and reads a little of its answer every 36 seconds (time goes fast)" "A 发送 $MEGABYTES MiB，每 36 秒读一点应答（时间走得很快）"
+  start
+  note_resources
+  message "$MEGABYTES"
+  slow A "$WORK/message"
+  for ((i = 1; i <= READS; i++)); do
+    nap "$((6 * second / 10000)).$(printf '%04d' $((6 * second % 10000)))"
+    echo "$piece" >&"${TO[A]}"
+    until_more A $((i * piece))
+    (($(size_of A) == i * piece)) || fail "the connection ended before all of the answer had come" "应答还没有收完，连接就结束了"
+  done
+  step "now A reads on without a stop, and gets every byte" "现在 A 一口气读下去，一个字节也不少"
+  echo rest >&"${TO[A]}"
+  until_more A $((MEGABYTES << 20))
+  (($(size_of A) == MEGABYTES << 20)) || fail "the connection ended before all of the answer had come" "应答还没有收完，连接就结束了"
+  expect_file A "$WORK/answer"
+  step "D sends $MEGABYTES MiB and takes nothing: it is dropped, after a minute" "D 发送 $MEGABYTES MiB，什么也不收：一分钟后被断开"
+  expect_descriptors_back
+  now_ms
+  since=$MS
+  send_unread D "$WORK/message"
+  expect_descriptors_back
+  now_ms
+  ((MS - since >= 9 * second / 10)) || fail "it was dropped in less than a minute" "不到一分钟就断开了"
 }
 
 check 1 "A client that does not read" forgets_the_lost \
   "a client that goes away while its answer waits holds nothing" \
   "应答尚未读取就离开的客户端，什么也不再占用"
 forgets_the_lost() {
+  find_all_leaks
   step "the server listens" "服务器开始监听"
   start
   note_resources
@@ -113,6 +226,11 @@ forgets_the_lost() {
   close A
   step "its descriptor is closed" "它的描述符被关闭"
   expect_descriptors_back
+  step "three clients break their connections off (RST): their descriptors are closed" "三个客户端中断连接（RST）：它们的描述符被关闭"
+  reset_many 3 "$WORDS\n"
+  expect_descriptors_back
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  stop_cleanly
 }
 
 check 1 "Leave" ends_well \
