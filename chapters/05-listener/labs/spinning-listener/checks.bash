@@ -3,7 +3,7 @@
 
 lab mend 2 30
 STILL_MS=$LIMIT_MS # it rests; and a connection refused for now is tried again in 1 s
-: "${FDS:=24}" "${FIRST:=one}" "${SECOND:=two}" "${ROUNDS:=20}"
+: "${FDS:=24}" "${FIRST:=one}" "${SECOND:=two}" "${ROUNDS:=20}" "${TIMES:=2}"
 MAX_DESCRIPTORS=$FDS
 MAX_OUTPUT=$((64 << 20)) # a flood is told by a check, not by the limit
 
@@ -11,13 +11,24 @@ MAX_OUTPUT=$((64 << 20)) # a flood is told by a check, not by the limit
 # them have to wait; or only so many that PLACES are left. The program has taken
 # all that it can when this returns.
 fill() { # [PLACES]
-  local i fd
+  local i fd timer
   SILENT=$FDS
   [[ ! ${1-} ]] || SILENT=$((FDS - $(taken) - $1))
+  # Where the backlog is short, to connect would take for ever.
+  trap : ALRM
+  (
+    trap - EXIT TERM
+    close_ours "$NEVER"
+    nap $((LIMIT_MS * PATIENCE / 10000))
+    kill -ALRM "$SELF"
+  ) &
+  timer=$!
   for ((i = 0; i < SILENT; i++)); do
     { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || no_connection
     TO[silent$i]=$fd
   done
+  kill -KILL "$timer"
+  wait "$timer" 2>/dev/null || true
   until_true is_full "${1-0}" || fail "the program takes fewer clients than it has descriptors for" "程序接受的客户端少于描述符允许的数量"
   nap 0.05 # it finds that there are no more
   ! has_ended "$RUN" || fail
@@ -38,10 +49,20 @@ empty() {
   for ((i = 0; i < SILENT; i++)); do half_close "silent$i"; done
 }
 
+# Nobody of the silent ones was sent away: none has anything to read, nor an end.
+expect_all_kept() {
+  local i
+  for ((i = 0; i < SILENT; i++)); do
+    ! read -r -t 0 -u "${TO[silent$i]}" || fail "a client that had connected was turned away" "有已经连上的客户端被断开"
+  done
+}
+
 # Look at it 25 times in half a second: how often is it at work, and how many
 # lines does it write? A machine that is busy with others changes neither.
 watch_it_wait() {
-  local i stat before
+  local i stat before began
+  now_ms
+  began=$MS
   before=$(wc -l <"$WORK/stderr")
   BUSY=0
   for ((i = 0; i < 25; i++)); do
@@ -51,11 +72,13 @@ watch_it_wait() {
     [[ ${stat##*) } != [RD]* ]] || BUSY=$((BUSY + 1))
   done
   WROTE=$(($(wc -l <"$WORK/stderr") - before))
+  now_ms
+  MAY_WRITE=$((5 + (MS - began) / 100)) # ten a second, and some for chance
 }
 
 expect_resting() {
   watch_it_wait
-  ((WROTE <= 40)) || {
+  ((WROTE <= MAY_WRITE)) || {
     detail expected "at most ten lines a second on standard error" "标准错误每秒最多十行"
     detail came "$(head -n 1 "$WORK/stderr") (and so on)" "$(head -n 1 "$WORK/stderr")（如此反复）"
     fail
@@ -86,32 +109,37 @@ rests() {
   fill
   step "while they stay, the server is at rest" "它们都不离开时，服务器处于空闲"
   expect_resting
+  step "and none of those who have connected is turned away" "已经连上的客户端一个也没有被断开"
+  expect_all_kept
 }
 
 check 1 "When accept fails" rests_again \
-  "so it does the second time" \
-  "第二次用光时也是如此"
+  "so it does each time" \
+  "每次用光时都是如此"
 rests_again() {
-  step "more clients come than there are descriptors, and leave" "到来的客户端多于描述符，然后离开"
+  local i
   start
   note_resources
-  fill
-  empty
-  expect_descriptors_back
-  step "A comes and gets its line back" "A 到来并收回自己的一行"
-  connect A
-  send A "$FIRST\n"
-  expect A "$FIRST\n"
-  step "as many come again: the server is at rest" "又来了同样多的客户端：服务器处于空闲"
-  fill
-  expect_resting
+  for ((i = 1; i <= TIMES; i++)); do
+    step "more clients come than there are descriptors ($i): the server is at rest" "到来的客户端多于描述符（第 $i 次）：服务器处于空闲"
+    fill
+    expect_resting
+    expect_all_kept
+    step "they leave ($i): A comes and gets its line back" "它们离开（第 $i 次）：A 到来并收回自己的一行"
+    empty
+    connect A
+    send A "$FIRST\n"
+    expect A "$FIRST\n"
+    close A
+    expect_descriptors_back
+  done
 }
 
 check 1 "When accept fails" serves_on \
   "those who are connected are answered as promptly as before" \
   "已连接的客户端照常得到及时的应答"
 serves_on() {
-  local i began line
+  local i began prompt=0
   step "A connects and gets its line back" "A 连接并收回自己的一行"
   start
   trap '' PIPE # a program that is gone is told by what does not come
@@ -120,14 +148,16 @@ serves_on() {
   ask_a "$FIRST"
   step "more clients come than there are descriptors" "到来的客户端多于描述符"
   fill
-  step "A asks $ROUNDS times more; all answers take less than three seconds" "A 又问 $ROUNDS 次，全部应答用时不到三秒"
-  now_ms
-  began=$MS
+  step "A asks $ROUNDS times more; the answers come at once" "A 又问 $ROUNDS 次，应答都立刻到来"
   for ((i = 0; i < ROUNDS; i++)); do
+    now_ms
+    began=$MS
     ask_a "$FIRST $i"
     now_ms
-    ((MS - began < 3000 * PATIENCE / 10)) || fail "the answers come too late" "应答来得太迟"
+    # A machine that is busy with others may hold up some of them.
+    ((MS - began >= 15)) || prompt=$((prompt + 1))
   done
+  ((4 * prompt >= ROUNDS)) || fail "the answers come too late" "应答来得太迟"
 }
 
 ask_a() { # LINE
@@ -146,6 +176,7 @@ check 1 "Pause and resume" accepts_again \
   "those who wait are served when descriptors are free again" \
   "描述符空出来以后，等待者得到服务"
 accepts_again() {
+  local since
   step "A connects and gets its line back" "A 连接并收回自己的一行"
   start
   note_resources
@@ -158,9 +189,13 @@ accepts_again() {
   send B "$SECOND\n"
   expect_nothing B
   expect_open B
-  step "all leave but A and B: B gets its line back" "除 A、B 以外全部离开：B 收回自己的一行"
+  step "all leave but A and B: B gets its line back, in a second" "除 A、B 以外全部离开：一秒之内 B 收回自己的一行"
+  now_ms
+  since=$MS
   empty
   expect B "$SECOND\n"
+  now_ms
+  ((MS - since <= 1000 + 100 * PATIENCE)) || fail "it waits too long before it accepts again" "等了太久才重新接受连接"
   step "A and a new client, C, are served too" "A 和新来的 C 也得到服务"
   send A "$SECOND\n"
   expect A "$SECOND\n"
@@ -172,6 +207,8 @@ accepts_again() {
   close B
   close C
   expect_descriptors_back
+  step "now nothing wakes the server" "此后没有任何东西唤醒服务器"
+  expect_no_wakeups 400
 }
 
 check 1 "When accept fails" forgets_nobody \
@@ -202,11 +239,14 @@ check 1 "How it works" ends_well \
   "有客户端在等待时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
   find_all_leaks
-  step "descriptors run out, come back, and run out again" "描述符用光，空出来，又用光"
+  step "descriptors run out and come back" "描述符用光，又空出来"
   start
   note_resources
   fill
   empty
+  expect_descriptors_back
+  step "clients break their connections off (RST); then descriptors run out again" "几个客户端中断连接（RST）；然后描述符再次用光"
+  reset_many 3 "$FIRST\n"
   expect_descriptors_back
   connect A
   send A "$FIRST\n"

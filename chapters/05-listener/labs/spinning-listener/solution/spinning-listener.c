@@ -1,18 +1,22 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* spinning-listener.c -- an echo server that too many ask at once.
  *
- * Build: cc -o spinning-listener spinning-listener.c -levent
+ * Build: cc -o spinning-listener spinning-listener.c -levent_core
  * Run:   ./spinning-listener [PORT]            (8888, on 127.0.0.1)
  * Try:   (ulimit -n 9; ./spinning-listener), and nc 127.0.0.1 8888 four times
  */
 #include <ctype.h>
 #include <err.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 
@@ -47,6 +51,28 @@ static int parse_port(const char *text)
     return (int)port;
 }
 
+/* Print a line on standard output, or on standard error as warnx(3) does. A
+ * line that would block is dropped: a callback that waits for the reader of a
+ * log stops the whole loop. A pipe that poll(2) calls writable has room for
+ * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+__attribute__((format(printf, 2, 3))) static void print_line(
+    FILE *stream, const char *format, ...)
+{
+    struct pollfd pollfd = {.fd = fileno(stream), .events = POLLOUT};
+    va_list arguments;
+
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
+    va_start(arguments, format);
+    if (stream == stderr) {
+        vwarnx(format, arguments);
+    } else {
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+    va_end(arguments);
+}
+
 /* Say where FD listens: given port 0, only the kernel knows. */
 static void print_ready(evutil_socket_t fd)
 {
@@ -60,7 +86,7 @@ static void print_ready(evutil_socket_t fd)
         sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
     if (error)
         errx(1, "getnameinfo: %s", gai_strerror(error));
-    printf("listening on %s port %s\n", host, port);
+    print_line(stdout, "listening on %s port %s", host, port);
 }
 
 /* Send small answers at once: with Nagle's algorithm on, the end of a long
@@ -70,10 +96,11 @@ static void set_nodelay(evutil_socket_t fd)
     int on = 1;
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
-        warn("cannot set TCP_NODELAY");
+        print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -87,19 +114,26 @@ static void conn_free(struct conn *conn)
     free(conn);
 }
 
+/* What fails for one connection costs that connection, not the server. */
+static void conn_fail(struct conn *conn, const char *why)
+{
+    print_line(stderr, "lost a client: %s", why);
+    conn_free(conn);
+}
+
 /* What has come goes back. Until it has gone no more is read, so that a client
  * that does not read its answers costs no more than one. */
 static void read_cb(struct bufferevent *bev, void *arg)
 {
     if (bufferevent_write_buffer(bev, bufferevent_get_input(bev)) < 0 ||
         bufferevent_disable(bev, EV_READ) < 0)
-        errx(1, "cannot answer a client");
+        conn_fail(arg, "cannot answer it");
 }
 
 static void write_cb(struct bufferevent *bev, void *arg)
 {
     if (bufferevent_enable(bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
+        conn_fail(arg, "cannot read on");
 }
 
 /* It has all its answers and is at its end, or it is broken. */
@@ -114,23 +148,27 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     struct server *server = arg;
     struct conn *conn = calloc(1, sizeof(*conn));
 
-    if (!conn)
-        err(1, "cannot take a connection");
+    if (conn)
+        conn->bev =
+            bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!conn || !conn->bev) {
+        print_line(stderr, "cannot take a connection");
+        free(conn);
+        evutil_closesocket(fd);
+        return;
+    }
     set_nodelay(fd);
-    conn->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!conn->bev)
-        errx(1, "cannot make a bufferevent");
     LIST_INSERT_HEAD(&server->conns, conn, next);
     bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
     if (bufferevent_enable(conn->bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
+        conn_fail(conn, "cannot read from it");
 }
 
 #ifdef SOLUTION
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
     if (evconnlistener_enable(arg) < 0)
-        errx(1, "cannot accept again");
+        print_line(stderr, "cannot accept again");
 }
 
 /* Without descriptors the connection stays in the backlog and the listener
@@ -140,11 +178,10 @@ static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     struct server *server = arg;
 
-    warn("cannot accept, trying again soon");
-    if (evconnlistener_disable(listener) < 0 ||
-        event_base_once(
-            server->base, -1, EV_TIMEOUT, rest_cb, listener, &REST) < 0)
-        errx(1, "cannot rest");
+    print_line(stderr, "cannot accept, trying again soon: %s", strerror(errno));
+    if (event_base_once(
+            server->base, -1, EV_TIMEOUT, rest_cb, listener, &REST) == 0)
+        evconnlistener_disable(listener);
 }
 
 #endif
@@ -163,7 +200,7 @@ static struct evconnlistener *listen_on(struct server *server, int port)
     struct evconnlistener *listener =
         evconnlistener_new_bind(server->base, accept_cb, server,
             LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-            -1, (struct sockaddr *)&address, sizeof(address));
+            SOMAXCONN, (struct sockaddr *)&address, sizeof(address));
 
     if (!listener)
         err(1, "cannot listen on 127.0.0.1 port %d", port);
