@@ -1,7 +1,7 @@
 # checks.bash -- a read callback that takes all of its input.
 
 lab mend 1 20
-: "${WORDS:=hello}" "${LENGTHS:=256 1000 3000}" "${BIG:=100000}" "${SEED:=1}"
+: "${WORDS:=hello}" "${LENGTHS:=256 1000 3000}" "${BIG:=100000}" "${SEED:=1}" "${COUNT:=12}"
 
 # A message of so many bytes, and the answer to it.
 message() { # BYTES
@@ -17,7 +17,7 @@ upper() {
 # The answer and then the end, nothing else. Where it goes wrong depends on how
 # the kernel cut a long message, so the report does not say it.
 expect_whole() { # CLIENT FILE
-  local size came
+  local size came LIMIT_MS=8000 STILL_MS=8000
   size=$(stat -c %s "$2")
   until_more "$1" "$size"
   until_true is_closed "$1" || true
@@ -40,7 +40,7 @@ answers_a_line() {
   expect A "${WORDS^^}\n"
 }
 
-check 3 "Answer all that has come" answers_a_long_message \
+check 2 "Answer all that has come" answers_a_long_message \
   "a longer message comes back whole, and nothing more has to be sent for it" \
   "较长的消息能完整回来，不需要再发任何东西"
 answers_a_long_message() {
@@ -54,6 +54,28 @@ answers_a_long_message() {
     send_file A "$WORK/message"
     expect_file A "$WORK/answer"
   done
+  step "then nothing wakes the server" "此后没有任何东西唤醒服务器"
+  expect_no_wakeups 400
+}
+
+check 1 "Answer all that has come" answers_each \
+  "so it is for each of many clients" \
+  "许多客户端都是如此"
+answers_each() {
+  local text
+  find_all_leaks
+  step "$COUNT clients send 1000 bytes each at once, and each gets its own back" "$COUNT 个客户端同时各发 1000 字节，各自收回自己的内容"
+  start
+  note_resources
+  printf -v text '%01000d' 0
+  many "$COUNT" "a%d$text" "A%d$text"
+  many_again "${text}b%d" "${text}B%d"
+  step "they leave, and others break their connections off (RST): no descriptor stays open" "它们离开，另一些中断连接（RST）：没有留下打开的描述符"
+  many_leave
+  reset_many 3 "$WORDS\n"
+  expect_descriptors_back
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  stop_cleanly
 }
 
 check 2 "What goes wrong" stays_in_step \
@@ -113,20 +135,37 @@ check 1 "A client that does not read" keeps_its_memory \
   "a client that sends and does not read costs no memory to speak of" \
   "只发送、不读取的客户端不会多占内存"
 keeps_its_memory() {
+  local i fd LIMIT_MS=8000 STILL_MS=8000
   step "B sends a line and gets its answer" "B 发出一行，收到应答"
   start
   connect B
   send B "$WORDS\n"
   expect B "${WORDS^^}\n"
   note_resources
-  step "A sends 32 MiB and reads nothing; the server's memory stays as it was" "A 发送 32 MiB 而不读取，服务器的内存没有增长"
   head -c 32M /dev/zero >"$WORK/message"
-  send_unread A "$WORK/message"
-  settle
-  expect_memory_within 12000
-  step "B is still answered" "B 仍能得到应答"
-  send B "$WORDS\n"
-  expect B "${WORDS^^}\n"
+  { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || no_connection
+  for i in 1 2; do
+    step "A sends 32 MiB and reads nothing; the server's memory stays as it was ($i)" "A 发送 32 MiB 而不读取，服务器的内存没有增长（第 $i 次）"
+    cat "$WORK/message" >&"$fd" &
+    CLIENT[A]=$!
+    settle
+    expect_memory_within 12000
+    step "B is still answered ($i)" "B 仍能得到应答（第 $i 次）"
+    send B "$WORDS\n"
+    expect B "${WORDS^^}\n"
+    ((i == 1)) || break
+    step "A reads, and gets all of its answer" "A 开始读取，收到全部应答"
+    TO[A]=$fd AT[A]=0
+    read_late A
+    until_more A $((32 << 20))
+    (($(size_of A) == 32 << 20)) || fail "a part of the answer is missing" "应答缺了一部分"
+    close_reader A
+  done
+}
+
+close_reader() { # CLIENT
+  kill "${CLIENT[$1]}" 2>/dev/null || true
+  wait "${CLIENT[$1]}" 2>/dev/null || true
 }
 
 check 1 "Leave" ends_well \

@@ -1,16 +1,19 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* stuck-at-256.c -- an upper-case server that keeps part of a message back.
  *
- * Build: cc -o stuck-at-256 stuck-at-256.c -levent
+ * Build: cc -o stuck-at-256 stuck-at-256.c -levent_core
  * Run:   ./stuck-at-256 [PORT]            (9995, on 127.0.0.1)
  * Try:   (printf 'x%.0s' {1..1000}; cat) | nc 127.0.0.1 9995
  */
 #include <ctype.h>
 #include <err.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +26,7 @@
 #include <event2/listener.h>
 #include <event2/util.h>
 
-static const struct timeval REST = {1, 0};  /* after accept has failed */
-static const struct timeval IDLE = {60, 0}; /* a silent client is dropped */
+static const struct timeval REST = {1, 0}; /* after accept has failed */
 
 /* Bytes of output that may wait for a slow client: reading stops above HIGH
  * and goes on below LOW. */
@@ -50,6 +52,28 @@ static int parse_port(const char *text)
     return (int)port;
 }
 
+/* Print a line on standard output, or on standard error as warnx(3) does. A
+ * line that would block is dropped: a callback that waits for the reader of a
+ * log stops the whole loop. A pipe that poll(2) calls writable has room for
+ * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+__attribute__((format(printf, 2, 3))) static void print_line(
+    FILE *stream, const char *format, ...)
+{
+    struct pollfd pollfd = {.fd = fileno(stream), .events = POLLOUT};
+    va_list arguments;
+
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
+    va_start(arguments, format);
+    if (stream == stderr) {
+        vwarnx(format, arguments);
+    } else {
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+    va_end(arguments);
+}
+
 /* Say where FD listens: given port 0, only the kernel knows. */
 static void print_ready(evutil_socket_t fd)
 {
@@ -63,7 +87,7 @@ static void print_ready(evutil_socket_t fd)
         sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
     if (error)
         errx(1, "getnameinfo: %s", gai_strerror(error));
-    printf("listening on %s port %s\n", host, port);
+    print_line(stdout, "listening on %s port %s", host, port);
 }
 
 /* Send small answers at once: with Nagle's algorithm on, the end of a long
@@ -73,10 +97,11 @@ static void set_nodelay(evutil_socket_t fd)
     int on = 1;
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
-        warn("cannot set TCP_NODELAY");
+        print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -90,6 +115,13 @@ static void conn_free(struct conn *conn)
     free(conn);
 }
 
+/* What fails for one connection costs that connection, not the server. */
+static void conn_fail(struct conn *conn, const char *why)
+{
+    print_line(stderr, "lost a client: %s", why);
+    conn_free(conn);
+}
+
 /* ASCII alone: toupper(3) would follow the locale and damage UTF-8. */
 static void make_upper(unsigned char *bytes, size_t length)
 {
@@ -100,11 +132,10 @@ static void make_upper(unsigned char *bytes, size_t length)
     }
 }
 
-static void answer(struct bufferevent *bev, unsigned char *bytes, size_t length)
+static int answer(struct bufferevent *bev, unsigned char *bytes, size_t length)
 {
     make_upper(bytes, length);
-    if (bufferevent_write(bev, bytes, length) < 0)
-        errx(1, "cannot queue an answer");
+    return bufferevent_write(bev, bytes, length);
 }
 
 #ifdef SOLUTION
@@ -115,7 +146,10 @@ static void read_cb(struct bufferevent *bev, void *arg)
     size_t length;
 
     while ((length = bufferevent_read(bev, chunk, sizeof(chunk))) > 0)
-        answer(bev, chunk, length);
+        if (answer(bev, chunk, length) < 0) {
+            conn_fail(arg, "cannot queue an answer");
+            return;
+        }
     if (evbuffer_get_length(bufferevent_get_output(bev)) > HIGH)
         bufferevent_disable(bev, EV_READ);
 }
@@ -125,7 +159,10 @@ static void read_cb(struct bufferevent *bev, void *arg)
     unsigned char chunk[256];
     size_t length = bufferevent_read(bev, chunk, sizeof(chunk));
 
-    answer(bev, chunk, length);
+    if (answer(bev, chunk, length) < 0) {
+        conn_fail(arg, "cannot queue an answer");
+        return;
+    }
     if (evbuffer_get_length(bufferevent_get_output(bev)) > HIGH)
         bufferevent_disable(bev, EV_READ);
 }
@@ -136,10 +173,10 @@ static void write_cb(struct bufferevent *bev, void *arg)
 {
     struct conn *conn = arg;
 
-    if (!conn->ended && bufferevent_enable(bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
     if (conn->ended && evbuffer_get_length(bufferevent_get_output(bev)) == 0)
         conn_free(conn);
+    else if (!conn->ended && bufferevent_enable(bev, EV_READ) < 0)
+        conn_fail(conn, "cannot read on");
 }
 
 static void event_cb(struct bufferevent *bev, short what, void *arg)
@@ -153,10 +190,7 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
             conn_free(conn);
         return; /* else the client still reads, and write_cb ends it */
     }
-    warnx("lost a client: %s", what & BEV_EVENT_TIMEOUT
-                                   ? "it was idle"
-                                   : evutil_socket_error_to_string(error));
-    conn_free(conn);
+    conn_fail(conn, evutil_socket_error_to_string(error));
 }
 
 static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
@@ -164,35 +198,37 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
 {
     struct conn *conn = calloc(1, sizeof(*conn));
 
-    if (!conn)
-        err(1, "cannot take a connection");
+    if (conn)
+        conn->bev = bufferevent_socket_new(
+            evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!conn || !conn->bev) {
+        print_line(stderr, "cannot take a connection");
+        free(conn);
+        evutil_closesocket(fd);
+        return;
+    }
     set_nodelay(fd);
-    conn->bev = bufferevent_socket_new(
-        evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!conn->bev)
-        errx(1, "cannot make a bufferevent");
     LIST_INSERT_HEAD(&conns, conn, next);
     bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
     bufferevent_setwatermark(conn->bev, EV_WRITE, LOW, 0);
-    bufferevent_set_timeouts(conn->bev, &IDLE, &IDLE);
     if (bufferevent_enable(conn->bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
+        conn_fail(conn, "cannot read from it");
 }
 
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
     if (evconnlistener_enable(arg) < 0)
-        errx(1, "cannot accept again");
+        print_line(stderr, "cannot accept again");
 }
 
 /* With no descriptor left, accepting would fail without end: it rests. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
-    warn("cannot accept, trying again in a second");
-    evconnlistener_disable(listener);
+    print_line(
+        stderr, "cannot accept, trying again in a second: %s", strerror(errno));
     if (event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT,
-            rest_cb, listener, &REST) < 0)
-        errx(1, "cannot rest");
+            rest_cb, listener, &REST) == 0)
+        evconnlistener_disable(listener);
 }
 
 static void signal_cb(evutil_socket_t signum, short what, void *arg)
@@ -210,7 +246,7 @@ static struct evconnlistener *listen_on(struct event_base *base, int port)
     };
     struct evconnlistener *listener = evconnlistener_new_bind(base, accept_cb,
         NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-        -1, (struct sockaddr *)&address, sizeof(address));
+        SOMAXCONN, (struct sockaddr *)&address, sizeof(address));
 
     if (!listener)
         err(1, "cannot listen on port %d", port);
