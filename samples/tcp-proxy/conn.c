@@ -6,16 +6,18 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <event2/buffer.h>
 
 #include "conn.h"
-
-static const struct timeval REST = {1, 0}; /* without descriptors */
 
 enum { CHUNK = 128 * 1024 }; /* bytes that are read at once, at the most */
 
@@ -42,15 +44,40 @@ struct conn {
     struct event *idle;       /* checks, once both are there, for silence: */
     unsigned long long moved; /* bytes read and written so far */
     unsigned long long seen;  /* of these, at the last check */
+    int unsent;               /* bytes in the kernel at the last check */
     int quiet;                /* checks since then without a byte */
     int which;                /* upstream it is, or is tried; -1: none yet */
     int failure;              /* errno of the last try */
     struct event *step;       /* made active to try on; the limit on a name */
     struct event *connecting; /* pending while the upstream connects */
-    struct evdns_getaddrinfo_request *request;   /* a name is asked for */
-    struct evutil_addrinfo *addresses, *untried; /* of the upstream */
+    struct asker asker;       /* of the upstream's name */
+    struct evutil_addrinfo **untried; /* addresses of the upstream */
+    double deadline;                  /* for its name */
+    int late; /* how often the deadline has been seen to have passed */
     LIST_ENTRY(conn) next;
 };
+
+/* Print a line on standard output, or on standard error as warnx(3) does. A
+ * line that would block is dropped: a callback that waits for the reader of a
+ * log stops the whole loop. A pipe that poll(2) calls writable has room for
+ * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+__attribute__((format(printf, 2, 3))) static void print_line(
+    FILE *stream, const char *format, ...)
+{
+    struct pollfd pollfd = {.fd = fileno(stream), .events = POLLOUT};
+    va_list arguments;
+
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
+    va_start(arguments, format);
+    if (stream == stderr) {
+        vwarnx(format, arguments);
+    } else {
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+    va_end(arguments);
+}
 
 /* Send small answers at once: with Nagle's algorithm on, the end of a long
  * answer would wait up to 40 ms for the peer's delayed acknowledgement. */
@@ -59,43 +86,29 @@ static void set_nodelay(evutil_socket_t fd)
     int on = 1;
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
-        warn("cannot set TCP_NODELAY");
+        print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
-static void add_event(struct event *event)
+/* Make EVENT pending, for LIMIT at the most. Where that cannot be had, only the
+ * connection ends. */
+static int watch(struct event *event, const struct timeval *limit)
 {
-    if (!event || event_add(event, NULL) < 0)
-        errx(1, "cannot add an event");
+    return event_add(event, limit) == 0;
 }
 
-/* The same, for LIMIT at the most. */
-static void add_timeout(struct event *event, const struct timeval *limit)
+/* A host that is switched off says nothing: let the kernel ask it. An accepted
+ * socket has this from its listener. */
+static void set_keepalive(evutil_socket_t fd)
 {
-    if (!event || event_add(event, limit) < 0)
-        errx(1, "cannot add an event");
-}
+    int on = 1;
 
-/* Seconds on a clock that nobody sets. */
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+    if (setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
+        print_line(stderr, "cannot set SO_KEEPALIVE: %s", strerror(errno));
 }
 
 static int would_block(int error)
 {
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
-}
-
-void proxy_rest(struct proxy *proxy)
-{
-    if (!proxy->listener)
-        return;
-    evconnlistener_disable(proxy->listener);
-    add_timeout(proxy->rested, &REST);
 }
 
 /* Free the events first: one on a closed descriptor would be lost. */
@@ -108,27 +121,21 @@ static void side_close(struct side *side)
     if (side->waiting)
         evbuffer_free(side->waiting);
     if (side->fd >= 0)
-        evutil_closesocket(side->fd);
+        close(side->fd);
     side->fd = -1;
 }
 
+/* The number of the descriptor stays ours, for the next try: closed, it would
+ * go to the next client. */
 static void stop_connecting(struct conn *conn)
 {
+    int fd = conn->upstream.fd;
+
     if (conn->connecting)
         event_free(conn->connecting);
     conn->connecting = NULL;
-    side_close(&conn->upstream);
-}
-
-/* Give up the name that is asked for, and forget the addresses of the last. */
-static void stop_resolving(struct conn *conn)
-{
-    if (conn->request)
-        evdns_getaddrinfo_cancel(conn->request);
-    if (conn->addresses)
-        evutil_freeaddrinfo(conn->addresses);
-    conn->request = NULL;
-    conn->addresses = NULL;
+    if (fd >= 0 && dup2(STDIN_FILENO, fd) >= 0)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
 /* With the last connection gone there is nothing to drain any more. */
@@ -137,14 +144,19 @@ static void conn_free(struct conn *conn)
     struct proxy *proxy = conn->proxy;
 
     LIST_REMOVE(conn, next);
-    stop_resolving(conn);
-    stop_connecting(conn);
+    lookup_leave(&conn->asker);
+    if (conn->connecting)
+        event_free(conn->connecting);
+    side_close(&conn->upstream);
     side_close(&conn->client);
-    event_free(conn->idle);
-    event_free(conn->step);
+    if (conn->idle)
+        event_free(conn->idle);
+    if (conn->step)
+        event_free(conn->step);
     free(conn);
-    if (!proxy->listener && LIST_EMPTY(&proxy->conns))
+    if (proxy->draining && LIST_EMPTY(&proxy->conns))
         event_base_loopbreak(proxy->base);
+    proxy_go_on(proxy);
 }
 
 /* Close with a reset. A plain close would tell the peer that it has all. */
@@ -161,7 +173,7 @@ void conn_end(struct conn *conn, const char *how)
     struct side *client = &conn->client, *upstream = &conn->upstream;
     int which = conn->which < 0 ? 0 : conn->which;
 
-    printf("%s to %s: %llu up, %llu down, %.3f s, %s\n", conn->peer,
+    print_line(stdout, "%s to %s: %llu up, %llu down, %.3f s, %s", conn->peer,
         conn->proxy->upstreams[which].name, client->bytes, upstream->bytes,
         now() - conn->began, how);
     if (!client->ended || !upstream->ended || client->error ||
@@ -182,13 +194,14 @@ static void side_lost(struct side *side, int error)
 }
 
 /* The peer takes no more bytes. Its own last ones, the reason perhaps, may
- * still be in the kernel: read_cb passes them on and meets the end. */
+ * still be in the kernel: read_cb passes them on and meets the end. If the
+ * other peer takes none either, nothing is left to do. */
 static void side_deaf(struct side *side, int error)
 {
     side->error = error;
     event_del(side->writable);
     event_del(side->other->readable);
-    if (side->ended)
+    if (side->ended || side->other->error)
         side_lost(side, error);
 }
 
@@ -220,10 +233,10 @@ static void pass_on(struct side *side, const char *bytes, size_t length)
     size_t taken = sent < 0 ? 0 : (size_t)sent;
     if (taken == length)
         return;
-    if (evbuffer_add(side->waiting, bytes + taken, length - taken) < 0)
-        errx(1, "cannot keep bytes");
     event_del(side->other->readable);
-    add_event(side->writable);
+    if (evbuffer_add(side->waiting, bytes + taken, length - taken) < 0 ||
+        !watch(side->writable, NULL))
+        conn_end(side->conn, "out of memory");
 }
 
 static void read_cb(evutil_socket_t fd, short what, void *arg)
@@ -256,23 +269,37 @@ static void write_cb(evutil_socket_t fd, short what, void *arg)
     if (evbuffer_get_length(side->waiting) > 0)
         return;
     event_del(side->writable);
-    add_event(side->other->readable);
+    if (!watch(side->other->readable, NULL))
+        conn_end(side->conn, "out of memory");
+}
+
+/* Bytes that the peer has not acknowledged. */
+static int unsent_to(const struct side *side)
+{
+    int bytes = 0;
+
+    ioctl(side->fd, TIOCOUTQ, &bytes);
+    return bytes;
 }
 
 /* To move the timer with each message would cost more than to look now and then
- * whether there was one. */
+ * whether there was one. A peer that reads slowly takes bytes from the kernel
+ * for long before there is room for one more of ours. */
 static void idle_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *conn = arg;
+    int unsent = unsent_to(&conn->client) + unsent_to(&conn->upstream);
 
-    if (conn->moved != conn->seen) {
+    if (conn->moved != conn->seen || unsent != conn->unsent) {
         conn->seen = conn->moved;
+        conn->unsent = unsent;
         conn->quiet = 0;
     } else if (++conn->quiet == CHECKS)
         conn_end(conn, "idle");
 }
 
-static void side_open(struct side *side)
+/* Whether there is memory for it. */
+static int side_open(struct side *side)
 {
     struct event_base *base = side->conn->proxy->base;
 
@@ -281,17 +308,16 @@ static void side_open(struct side *side)
     side->writable =
         event_new(base, side->fd, EV_WRITE | EV_PERSIST, write_cb, side);
     side->waiting = evbuffer_new();
-    if (!side->readable || !side->writable || !side->waiting)
-        errx(1, "cannot take a connection");
     set_nodelay(side->fd);
+    return side->readable && side->writable && side->waiting;
 }
 
 /* Tell the log: the client does not notice where a second upstream serves. */
 static void note_failure(struct conn *conn, int error, const char *why)
 {
     conn->failure = error;
-    warnx("cannot connect to %s: %s", conn->proxy->upstreams[conn->which].name,
-        why);
+    print_line(stderr, "cannot connect to %s: %s",
+        conn->proxy->upstreams[conn->which].name, why);
 }
 
 static void note_error(struct conn *conn, int error)
@@ -311,27 +337,62 @@ static void give_up(struct conn *conn)
         break;
     case EMFILE:
     case ENFILE:
-        proxy_rest(conn->proxy);
         conn_end(conn, "no descriptor");
+        break;
+    case ENOMEM:
+        conn_end(conn, "out of memory");
         break;
     case ENOENT:
         conn_end(conn, "unknown host");
+        break;
+    case ECONNRESET:
+        conn_end(conn, "upstream lost: Connection reset by peer");
         break;
     default:
         conn_end(conn, "unreachable");
     }
 }
 
-/* The upstream's socket is connected, has failed, or took too long. */
+/* No more addresses are wanted. */
+static void stop_resolving(struct conn *conn)
+{
+    conn->untried = NULL;
+    lookup_leave(&conn->asker);
+}
+
+/* There is an upstream: begin to carry bytes. */
+static void start_carrying(struct conn *conn)
+{
+    stop_resolving(conn);
+    event_del(conn->step); /* news of its name may be on the way */
+    if (!side_open(&conn->upstream) || !watch(conn->client.readable, NULL) ||
+        !watch(conn->upstream.readable, NULL) ||
+        !watch(conn->idle, conn->proxy->check))
+        conn_end(conn, "out of memory");
+}
+
+/* Why a socket could not be connected, or 0 if it is connected. */
+static int connect_error(evutil_socket_t fd)
+{
+    struct pollfd pollfd = {.fd = fd, .events = POLLOUT};
+    int error = 0;
+    socklen_t length = sizeof(error);
+
+    if (poll(&pollfd, 1, 0) == 0)
+        return ETIMEDOUT;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
+        return errno;
+    return error;
+}
+
+/* The upstream's socket is connected, has failed, or took too long. If the
+ * whole program stood still, it can be connected and late: what has happened
+ * counts, so the kernel is asked, whatever WHAT says. */
 static void connect_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *conn = arg;
-    int error = ETIMEDOUT;
-    socklen_t length = sizeof(error);
+    int error = connect_error(fd);
 
-    if (!(what & EV_TIMEOUT) &&
-        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
-        error = errno;
     if (error) {
         note_error(conn, error);
         stop_connecting(conn);
@@ -340,64 +401,88 @@ static void connect_cb(evutil_socket_t fd, short what, void *arg)
     }
     event_free(conn->connecting);
     conn->connecting = NULL;
-    stop_resolving(conn);
-    side_open(&conn->upstream);
-    add_event(conn->client.readable);
-    add_event(conn->upstream.readable);
-    add_timeout(conn->idle, conn->proxy->check);
+    start_carrying(conn);
 }
 
-/* Whether it is under way now. */
+/* Whether it is under way now. The loop's clock may have stood still for longer
+ * than the limit, if the program did: so it is set before. */
 static int start_connecting(struct conn *conn, struct evutil_addrinfo *address)
 {
-    side_close(&conn->upstream); /* what conn_new has kept for this */
-    evutil_socket_t fd = socket(
+    struct proxy *proxy = conn->proxy;
+
+    side_close(&conn->upstream); /* what was kept for this */
+    int fd = socket(
         address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         note_error(conn, errno);
         return 0;
     }
     conn->upstream.fd = fd;
+    set_keepalive(fd);
     if (connect(fd, address->ai_addr, address->ai_addrlen) != 0 &&
         errno != EINPROGRESS) {
         note_error(conn, errno);
         stop_connecting(conn);
         return 0;
     }
-    conn->connecting =
-        event_new(conn->proxy->base, fd, EV_WRITE, connect_cb, conn);
-    add_timeout(conn->connecting, &conn->proxy->limit);
-    return 1;
+    event_base_update_cache_time(proxy->base);
+    conn->connecting = event_new(proxy->base, fd, EV_WRITE, connect_cb, conn);
+    if (conn->connecting && watch(conn->connecting, &proxy->limit))
+        return 1;
+    note_error(conn, ENOMEM);
+    stop_connecting(conn);
+    return 0;
 }
 
-/* The name has been found, or not. Given up, CONN may be gone already. */
-static void resolved_cb(int error, struct evutil_addrinfo *list, void *arg)
+/* Go on to the next upstream: its address, if that is a number, or its name. */
+static void start_upstream(struct conn *conn)
 {
-    struct conn *conn = arg;
+    struct proxy *proxy = conn->proxy;
+    struct upstream *upstream = &proxy->upstreams[++conn->which];
 
-    if (error == EVUTIL_EAI_CANCEL)
-        return;
-    conn->request = NULL;
-    conn->addresses = conn->untried = list;
-    if (error)
-        note_failure(conn, ENOENT, evutil_gai_strerror(error));
+    conn->untried = &upstream->address;
+    if (!upstream->address) {
+        int error = lookup_join(
+            &proxy->lookups, upstream->host, upstream->port, &conn->asker);
+        if (error)
+            note_error(conn, error);
+        else
+            conn->untried = conn->asker.addresses;
+        conn->deadline = now() + seconds_of(proxy->limit);
+        conn->late = 0;
+    }
     event_active(conn->step, EV_TIMEOUT, 0);
 }
 
-/* What is known, a number or a name in /etc/hosts, comes at once: resolved_cb
- * has then been called already, and there is no request. */
-static void start_resolving(struct conn *conn)
+/* Whether to wait for more addresses. When it is too late, an answer may have
+ * come all the same, if the program stood still: let the loop ask the kernel
+ * once more, and then run what it finds behind us. */
+static int wait_for_name(struct conn *conn)
 {
-    const struct upstream *upstream = &conn->proxy->upstreams[conn->which];
-    struct evutil_addrinfo hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = EVUTIL_AI_NUMERICSERV,
-    };
+    static const struct timeval at_once = {0, 0};
+    double left = conn->deadline - now();
+    struct timeval limit = {(long)left, (long)((left - (long)left) * 1e6)};
 
-    add_timeout(conn->step, &conn->proxy->limit);
-    conn->request = evdns_getaddrinfo(conn->proxy->dns, upstream->host,
-        upstream->port, &hints, resolved_cb, conn);
+    if (!lookup_goes_on(&conn->asker) || conn->late == 2)
+        return 0;
+    if (left > 0) {
+        event_base_update_cache_time(conn->proxy->base);
+        return watch(conn->step, &limit);
+    }
+    if (conn->late++ == 0)
+        return watch(conn->step, &at_once);
+    event_active(conn->step, EV_TIMEOUT, 0);
+    return 1;
+}
+
+static void note_no_address(struct conn *conn)
+{
+    const char *why;
+
+    if (!conn->asker.lookup || *conn->asker.addresses)
+        return;
+    int error = lookup_failure(&conn->asker, &why);
+    note_failure(conn, error, why);
 }
 
 /* Try the next address; without one, the next upstream. */
@@ -406,63 +491,64 @@ static void step_cb(evutil_socket_t fd, short what, void *arg)
     struct conn *conn = arg;
     struct evutil_addrinfo *address;
 
-    event_del(conn->step);
-    if (conn->request)
-        note_failure(conn, ETIMEDOUT, "no answer from a name server");
-    while ((address = conn->untried)) {
-        conn->untried = address->ai_next;
+    if (conn->connecting)
+        return; /* there is news of a name, but an address of it is tried */
+    while (conn->untried && (address = *conn->untried)) {
+        conn->untried = &address->ai_next;
         if (start_connecting(conn, address))
             return;
     }
-    stop_resolving(conn);
-    if (conn->which + 1 == conn->proxy->count) {
-        give_up(conn);
+    if (wait_for_name(conn))
         return;
-    }
-    conn->which++;
-    start_resolving(conn);
+    note_no_address(conn);
+    stop_resolving(conn);
+    if (conn->which + 1 == conn->proxy->count)
+        give_up(conn);
+    else
+        start_upstream(conn);
 }
 
 static void name_peer(
     struct conn *conn, const struct sockaddr *address, socklen_t length)
 {
-    char host[NI_MAXHOST], port[NI_MAXSERV];
-    int error = getnameinfo(address, length, host, sizeof(host), port,
-        sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+    char host[NI_MAXHOST] = "unknown", port[NI_MAXSERV] = "0";
 
-    if (error)
-        errx(1, "getnameinfo: %s", gai_strerror(error));
+    getnameinfo(address, length, host, sizeof(host), port, sizeof(port),
+        NI_NUMERICHOST | NI_NUMERICSERV);
     snprintf(conn->peer, sizeof(conn->peer),
         strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }
 
-/* The client's bytes wait in the kernel until there is an upstream. For that a
- * descriptor is kept, or a burst of clients could leave none for upstreams. */
+/* The client's bytes wait in the kernel until there is an upstream. For that
+ * the proxy's spare descriptor is taken: a burst of clients could leave none
+ * for upstreams. */
 void conn_new(struct proxy *proxy, evutil_socket_t fd,
     const struct sockaddr *address, socklen_t length)
 {
     struct conn *conn = calloc(1, sizeof(*conn));
 
-    if (!conn)
-        err(1, "cannot take a connection");
-    *conn = (struct conn){.proxy = proxy, .began = now(), .which = -1};
-    conn->client = (struct side){
-        .name = "client", .conn = conn, .other = &conn->upstream, .fd = fd};
-    conn->upstream = (struct side){
-        .name = "upstream", .conn = conn, .other = &conn->client, .fd = -1};
-    LIST_INSERT_HEAD(&proxy->conns, conn, next);
-    name_peer(conn, address, length);
-    side_open(&conn->client);
-    conn->idle = event_new(proxy->base, -1, EV_PERSIST, idle_cb, conn);
-    conn->step = evtimer_new(proxy->base, step_cb, conn);
-    if (!conn->idle || !conn->step)
-        errx(1, "cannot take a connection");
-    conn->upstream.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (conn->upstream.fd < 0) {
-        warn("cannot take a connection, trying again in a second");
-        proxy_rest(proxy);
-        conn_end(conn, "no descriptor");
+    if (!conn) {
+        print_line(stderr, "cannot take a connection: %s", strerror(ENOMEM));
+        evutil_closesocket(fd);
         return;
     }
-    event_active(conn->step, EV_TIMEOUT, 0);
+    conn->proxy = proxy;
+    conn->began = now();
+    conn->which = -1;
+    conn->client = (struct side){
+        .name = "client", .conn = conn, .other = &conn->upstream, .fd = fd};
+    conn->upstream = (struct side){.name = "upstream",
+        .conn = conn,
+        .other = &conn->client,
+        .fd = proxy->spare};
+    proxy->spare = -1;
+    LIST_INSERT_HEAD(&proxy->conns, conn, next);
+    name_peer(conn, address, length);
+    conn->idle = event_new(proxy->base, -1, EV_PERSIST, idle_cb, conn);
+    conn->step = evtimer_new(proxy->base, step_cb, conn);
+    conn->asker.wake = conn->step;
+    if (side_open(&conn->client) && conn->idle && conn->step)
+        event_active(conn->step, EV_TIMEOUT, 0);
+    else
+        conn_end(conn, "out of memory");
 }

@@ -2,15 +2,17 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 
-#include <event2/dns.h>
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <event2/util.h>
 
+#include "lookup.h"
+
 struct upstream {
     const char *name; /* HOST:PORT, as it was given */
     char *host;
-    const char *port; /* in the memory of host, behind it */
+    const char *port;                /* in the memory of host, behind it */
+    struct evutil_addrinfo *address; /* of a host that is a number, else NULL */
 };
 
 /* In the time that a connection may be silent, it is looked at so often. */
@@ -19,9 +21,13 @@ enum { CHECKS = 4 };
 /* What all connections share. */
 struct proxy {
     struct event_base *base;
-    struct evdns_base *dns;
-    struct evconnlistener *listener; /* NULL once a signal has come */
-    struct event *rested;        /* the listener rests while it is pending */
+    struct lookups lookups;
+    struct evconnlistener **listeners; /* one for each address of ours */
+    int listening;                     /* how many they are */
+    int draining;                /* a signal has come: nobody is accepted */
+    int spare;                   /* descriptor of the next one's upstream */
+    int resting;                 /* accepting is paused: none is left */
+    struct event *rest;          /* looks each second whether it can go on */
     struct timeval limit;        /* for a name, and for each connect */
     const struct timeval *check; /* from one look for silence to the next */
     struct timeval grace;        /* for what is open at a signal */
@@ -37,5 +43,5 @@ void conn_new(struct proxy *proxy, evutil_socket_t fd,
 /* Print the summary, and free it. */
 void conn_end(struct conn *conn, const char *how);
 
-/* Accept nobody for a second: there are no descriptors left. */
-void proxy_rest(struct proxy *proxy);
+/* Descriptors have been closed: accept again, if that was paused. */
+void proxy_go_on(struct proxy *proxy);

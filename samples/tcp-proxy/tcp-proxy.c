@@ -1,25 +1,70 @@
 /* tcp-proxy.c -- passes TCP connections on to another host, and back.
  *
- * Build: cc -o tcp-proxy tcp-proxy.c conn.c -levent
+ * Build: cc -o tcp-proxy *.c -levent_extra -levent_core
  * Run:   ./tcp-proxy 127.0.0.1 8080 localhost:9995
  * Try:   echo hello | nc -N 127.0.0.1 8080     (with uppercase-server behind)
  */
 #include <ctype.h>
 #include <err.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <event2/util.h>
 
 #include "conn.h"
+
+/* The helpers that several programs hold, word for word (tests/lib/same-helpers
+ * compares them). A program takes only those that it needs. */
+
+/* Print a line on standard output, or on standard error as warnx(3) does. A
+ * line that would block is dropped: a callback that waits for the reader of a
+ * log stops the whole loop. A pipe that poll(2) calls writable has room for
+ * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+__attribute__((format(printf, 2, 3))) static void print_line(
+    FILE *stream, const char *format, ...)
+{
+    struct pollfd pollfd = {.fd = fileno(stream), .events = POLLOUT};
+    va_list arguments;
+
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
+    va_start(arguments, format);
+    if (stream == stderr) {
+        vwarnx(format, arguments);
+    } else {
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+    va_end(arguments);
+}
+
+/* Open what is missing of standard input, output and error: the numbers would
+ * otherwise go to libevent's own descriptors, and what we print with them.
+ * Opened for reading alone, so that printing fails as it did. */
+static void open_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
 
 static void usage(int status)
 {
@@ -90,14 +135,31 @@ static void print_ready(evutil_socket_t fd)
         sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
     if (error)
         errx(1, "getnameinfo: %s", gai_strerror(error));
-    printf("listening on %s port %s\n", host, port);
+    print_line(stdout, "listening on %s port %s", host, port);
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
         errx(1, "cannot add an event");
+}
+
+/* The address of HOST if it is a number, which needs no name server. */
+static struct evutil_addrinfo *parse_address(const char *host, const char *port)
+{
+    struct evutil_addrinfo *list = NULL;
+    struct evutil_addrinfo hints = {
+        .ai_family = AF_UNSPEC,
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = EVUTIL_AI_NUMERICHOST | EVUTIL_AI_NUMERICSERV,
+    };
+    int error = evutil_getaddrinfo(host, port, &hints, &list);
+
+    if (error == EVUTIL_EAI_MEMORY)
+        errx(1, "cannot keep an upstream: %s", evutil_gai_strerror(error));
+    return error ? NULL : list;
 }
 
 /* Take HOST:PORT or [HOST]:PORT apart; anything else ends the program. */
@@ -117,74 +179,196 @@ static struct upstream parse_upstream(const char *text)
         usage(2);
     if (host[0] == '\0')
         usage(2);
-    return (struct upstream){.name = text, .host = host, .port = colon + 1};
+    return (struct upstream){.name = text,
+        .host = host,
+        .port = colon + 1,
+        .address = parse_address(host, colon + 1)};
+}
+
+/* A client is accepted only where a descriptor is left for its upstream too. */
+static int have_spare(struct proxy *proxy)
+{
+    if (proxy->spare < 0)
+        proxy->spare = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+    return proxy->spare >= 0;
+}
+
+/* Clients wait in the kernel's queue until a connection ends, or until it is
+ * tried again after a second. Without a timer for that we do not pause. */
+static void proxy_rest(struct proxy *proxy)
+{
+    static const struct timeval second = {1, 0};
+    static double told;
+
+    if (now() - told >= 1) {
+        print_line(stderr, "accept paused: %s", strerror(errno));
+        told = now();
+    }
+    if (proxy->resting || event_add(proxy->rest, &second) < 0)
+        return;
+    proxy->resting = 1;
+    for (int i = 0; i < proxy->listening; i++)
+        evconnlistener_disable(proxy->listeners[i]);
+}
+
+void proxy_go_on(struct proxy *proxy)
+{
+    if (!proxy->resting || proxy->draining || !have_spare(proxy))
+        return;
+    for (int i = 0; i < proxy->listening; i++)
+        if (evconnlistener_enable(proxy->listeners[i]) < 0)
+            return; /* the timer is still there */
+    proxy->resting = 0;
+    event_del(proxy->rest);
+}
+
+static void rest_cb(evutil_socket_t fd, short what, void *arg)
+{
+    proxy_go_on(arg);
 }
 
 static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     struct sockaddr *address, int length, void *arg)
 {
-    conn_new(arg, fd, address, (socklen_t)length);
-}
-
-static void rested_cb(evutil_socket_t fd, short what, void *arg)
-{
     struct proxy *proxy = arg;
 
-    if (proxy->listener && evconnlistener_enable(proxy->listener) < 0)
-        errx(1, "cannot accept again");
+    conn_new(proxy, fd, address, (socklen_t)length);
+    if (!have_spare(proxy))
+        proxy_rest(proxy);
 }
 
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
-    warn("cannot accept, trying again in a second");
     proxy_rest(arg);
 }
 
+static void stop_listening(struct proxy *proxy)
+{
+    while (proxy->listening > 0)
+        evconnlistener_free(proxy->listeners[--proxy->listening]);
+}
+
 /* The first signal ends accepting; what is open may end by itself. A second
- * one, or the end of the grace, does not wait. */
+ * one, or the end of the grace, does not wait. Where no end can be set to it,
+ * it is now. */
 static void signal_cb(evutil_socket_t signum, short what, void *arg)
 {
     struct proxy *proxy = arg;
 
-    if (!proxy->listener || LIST_EMPTY(&proxy->conns)) {
+    if (proxy->draining || LIST_EMPTY(&proxy->conns)) {
         event_base_loopbreak(proxy->base);
         return;
     }
-    printf("draining\n");
-    evconnlistener_free(proxy->listener);
-    proxy->listener = NULL;
-    event_base_loopexit(proxy->base, &proxy->grace);
+    print_line(stdout, "draining");
+    proxy->draining = 1;
+    stop_listening(proxy);
+    event_del(proxy->rest);
+    if (event_base_loopexit(proxy->base, &proxy->grace) < 0)
+        event_base_loopbreak(proxy->base);
 }
 
-static struct evconnlistener *listen_on(
+/* What libevent itself has to say must not stop the loop either. */
+static void log_cb(int severity, const char *message)
+{
+    if (severity != EVENT_LOG_DEBUG)
+        print_line(stderr, "libevent: %s", message);
+}
+
+/* The port in ADDRESS. */
+static in_port_t *port_of(struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET6)
+        return &((struct sockaddr_in6 *)address)->sin6_port;
+    return &((struct sockaddr_in *)address)->sin_port;
+}
+
+/* Listen on ADDRESS. Where it is one of several, an IPv6 socket leaves IPv4 to
+ * the others. The listener is enabled by hand: new_bind would not tell that it
+ * failed to. Returns 0 and sets errno if the address cannot be had. */
+static int listen_on(
+    struct proxy *proxy, struct evutil_addrinfo *address, int several)
+{
+    unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC |
+                     LEV_OPT_REUSEABLE | LEV_OPT_DISABLED;
+
+    if (several && address->ai_family == AF_INET6)
+        flags |= LEV_OPT_BIND_IPV6ONLY;
+    struct evconnlistener *listener =
+        evconnlistener_new_bind(proxy->base, accept_cb, proxy, flags, SOMAXCONN,
+            address->ai_addr, (int)address->ai_addrlen);
+    if (!listener)
+        return 0;
+    evconnlistener_set_error_cb(listener, accept_error_cb);
+    proxy->listeners[proxy->listening++] = listener;
+    if (evconnlistener_enable(listener) < 0)
+        errx(1, "cannot watch a listening socket");
+    return 1;
+}
+
+/* A name may have the same address twice. */
+static int is_repeated(
+    const struct evutil_addrinfo *list, const struct evutil_addrinfo *address)
+{
+    for (; list != address; list = list->ai_next)
+        if (list->ai_addrlen == address->ai_addrlen &&
+            memcmp(list->ai_addr, address->ai_addr, list->ai_addrlen) == 0)
+            return 1;
+    return 0;
+}
+
+/* The port of the first listener, or else the one that was asked for. */
+static in_port_t port_for(const struct proxy *proxy, const char *port)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof(address);
+
+    if (proxy->listening == 0)
+        return htons((in_port_t)parse_port(port));
+    if (getsockname(evconnlistener_get_fd(proxy->listeners[0]),
+            (struct sockaddr *)&address, &length) != 0)
+        err(1, "getsockname");
+    return *port_of((struct sockaddr *)&address);
+}
+
+/* Listen on each address of LIST that this machine has. */
+static int listen_on_each(
+    struct proxy *proxy, struct evutil_addrinfo *list, const char *port)
+{
+    int several = list->ai_next != NULL;
+
+    for (struct evutil_addrinfo *address = list; address;
+         address = address->ai_next) {
+        *port_of(address->ai_addr) = port_for(proxy, port);
+        if (is_repeated(list, address) || listen_on(proxy, address, several))
+            continue;
+        if (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)
+            return 0;
+        if (several)
+            warn("cannot listen on IPv%d",
+                address->ai_family == AF_INET6 ? 6 : 4);
+    }
+    return proxy->listening > 0;
+}
+
+/* Listen on all addresses of HOST. Given port 0, the kernel chooses one for the
+ * first address; where another cannot have it as well, it is asked again. */
+static void listen_on_all(
     struct proxy *proxy, const char *host, const char *port)
 {
-    struct evutil_addrinfo *address = resolve(host, port);
-    struct evconnlistener *listener =
-        evconnlistener_new_bind(proxy->base, accept_cb, proxy,
-            LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-            -1, address->ai_addr, (int)address->ai_addrlen);
+    struct evutil_addrinfo *list = resolve(host, port), *address;
+    size_t count = 0;
 
-    if (!listener)
-        err(1, "cannot listen on %s port %s", host, port);
-    evconnlistener_set_error_cb(listener, accept_error_cb);
-    evutil_freeaddrinfo(address);
-    return listener;
-}
-
-/* The resolver. With no name server in /etc/resolv.conf, reading it "fails",
- * but then 127.0.0.1 is asked, and /etc/hosts has been read: that will do. What
- * has been asked and given up frees itself in the loop: turn it before the end.
- */
-static struct evdns_base *dns_new(struct event_base *base)
-{
-    struct evdns_base *dns =
-        evdns_base_new(base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-
-    if (!dns)
-        errx(1, "cannot make a resolver");
-    evdns_base_resolv_conf_parse(dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
-    return dns;
+    for (address = list; address; address = address->ai_next)
+        count++;
+    proxy->listeners = calloc(count, sizeof(*proxy->listeners));
+    if (!proxy->listeners)
+        err(1, "cannot listen");
+    for (int tries = 1; !listen_on_each(proxy, list, port); tries++) {
+        if (parse_port(port) != 0 || errno != EADDRINUSE || tries == 16)
+            err(1, "cannot listen on %s port %s", host, port);
+        stop_listening(proxy);
+    }
+    evutil_freeaddrinfo(list);
 }
 
 /* Take the options; the index of the first argument behind them. */
@@ -212,29 +396,57 @@ static int take_options(
     return optind;
 }
 
+/* Everything is freed in the reverse order. */
+static void proxy_free(struct proxy *proxy)
+{
+    proxy->draining = 1;
+    while (!LIST_EMPTY(&proxy->conns))
+        conn_end(LIST_FIRST(&proxy->conns), "stopped");
+    stop_listening(proxy);
+    free(proxy->listeners);
+    if (proxy->spare >= 0)
+        close(proxy->spare);
+    lookups_end(&proxy->lookups);
+    event_free(proxy->rest);
+    event_base_free(proxy->base);
+    for (int i = 0; i < proxy->count; i++) {
+        if (proxy->upstreams[i].address)
+            evutil_freeaddrinfo(proxy->upstreams[i].address);
+        free(proxy->upstreams[i].host);
+    }
+}
+
 int main(int argc, char **argv)
 {
-    struct proxy proxy = {.grace = {30, 0}, .limit = {5, 0}};
+    struct proxy proxy = {.grace = {30, 0}, .limit = {5, 0}, .spare = -1};
     struct timeval check = {300 / CHECKS, 0};
 
+    open_standard_fds();
     setvbuf(stdout, NULL, _IOLBF, 0);
+    lookups_init();
+    event_set_log_callback(log_cb);
     int first = take_options(&proxy, &check, argc, argv);
     if (argc - first < 3 || argc - first > 4 || parse_port(argv[first + 1]) < 0)
         usage(2);
     for (int i = first + 2; i < argc; i++)
         proxy.upstreams[proxy.count++] = parse_upstream(argv[i]);
-    signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of send, no death */
+    signal(SIGPIPE, SIG_IGN); /* writing to a closed connection must fail */
 
     //> base
     proxy.base = event_base_new();
     if (!proxy.base)
         errx(1, "cannot make an event base");
-    proxy.dns = dns_new(proxy.base);
-    proxy.rested = evtimer_new(proxy.base, rested_cb, &proxy);
+    lookups_start(&proxy.lookups, proxy.base, proxy.limit);
+    proxy.rest = event_new(proxy.base, -1, EV_PERSIST, rest_cb, &proxy);
     proxy.check = event_base_init_common_timeout(proxy.base, &check);
-    if (!proxy.rested || !proxy.check)
+    if (!proxy.rest || !proxy.check)
         errx(1, "cannot make a timer");
     LIST_INIT(&proxy.conns);
+
+    //> listen
+    listen_on_all(&proxy, argv[first], argv[first + 1]);
+    if (!have_spare(&proxy))
+        err(1, "cannot keep a descriptor");
 
     //> signals
     struct event *interrupt =
@@ -245,22 +457,13 @@ int main(int argc, char **argv)
     add_event(terminate);
 
     //> run
-    proxy.listener = listen_on(&proxy, argv[first], argv[first + 1]);
-    print_ready(evconnlistener_get_fd(proxy.listener));
+    for (int i = 0; i < proxy.listening; i++)
+        print_ready(evconnlistener_get_fd(proxy.listeners[i]));
     int result = event_base_dispatch(proxy.base);
 
     //> clean-up
-    while (!LIST_EMPTY(&proxy.conns))
-        conn_end(LIST_FIRST(&proxy.conns), "stopped");
-    if (proxy.listener)
-        evconnlistener_free(proxy.listener);
     event_free(terminate);
     event_free(interrupt);
-    event_free(proxy.rested);
-    event_base_loop(proxy.base, EVLOOP_NONBLOCK); /* see dns_new */
-    evdns_base_free(proxy.dns, 0);
-    event_base_free(proxy.base);
-    for (int i = 0; i < proxy.count; i++)
-        free(proxy.upstreams[i].host);
+    proxy_free(&proxy);
     return result < 0 ? 1 : 0;
 }

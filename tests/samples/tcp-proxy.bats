@@ -214,6 +214,30 @@ big_both_ways() {
   assert_reset 6
 }
 
+count_fds() {
+  find "/proc/$PID/fd" -type l | wc -l
+}
+
+# Play connections at random, and check what their sides get.
+play_model() { # CONNECTIONS SEED
+  local upstream open
+  start_nobody
+  upstream=$UP
+  start_proxy "127.0.0.1:$upstream"
+  open=$(count_fds)
+  run -0 perl "$BATS_TEST_DIRNAME/tcp-proxy/model.pl" "$PORT" "$upstream" "$@"
+  echo "# seed $2: $output" >&3
+  wait_for has_lines "$1" " down, "
+  assert_equal "$(count_fds)" "$open"
+  kill -TERM "$PID"
+  assert_exit 0
+  run ! grep "draining" "$LOG"
+}
+
+@test "tcp-proxy passes random half-closes, resets and stalls on as they were (P13)" {
+  play_model "${MODEL:-300}" "${SEED:-$RANDOM}"
+}
+
 @test "tcp-proxy passes the loss of a client on to the upstream" {
   start_upstream EXEC:cat
   start_proxy "127.0.0.1:$UP"
@@ -281,6 +305,33 @@ big_both_ways() {
   assert_reset 5
 }
 
+# Whether a socket is connected to a local PORT: see proc(5), /proc/net/tcp.
+is_connected_to() { # PORT
+  local port
+  printf -v port '0100007F:%04X' "$1"
+  grep -qE "^ *[0-9]+: [0-9A-F:]+ $port 01 " /proc/net/tcp
+}
+
+# The program stands still while the upstream takes its connection, and for
+# longer than that may take; then it finds both at once.
+@test "tcp-proxy counts what came before what is late: a connection (P12)" {
+  start_upstream EXEC:cat fork,backlog=0
+  kill -STOP "$UP_PID"
+  wait_for has_stopped "$UP_PID"
+  exec {FILLER}<>"/dev/tcp/127.0.0.1/$UP"
+  start_proxy -c2 "127.0.0.1:$UP"
+  open_client 5
+  end=$((SECONDS + 3))
+  settle "$PID"
+  kill -STOP "$PID"
+  exec {FILLER}>&-
+  kill -CONT "$UP_PID" # the kernel of the proxy asks again after a second
+  wait_for is_connected_to "$UP"
+  while ((SECONDS < end)); do sleep 0.1; done # longer than the limit
+  kill -CONT "$PID"
+  assert_talks 5
+}
+
 @test "tcp-proxy stays with the first upstream while it serves" {
   start_echo
   first=$UP
@@ -312,64 +363,193 @@ big_both_ways() {
   wait_for_line ": 72 up, 72 down, .* idle$"
 }
 
+# Run the script on standard input on a network of its own, with the functions
+# of tests/samples/tcp-proxy/network.bash.
+in_own_network() {
+  alone true
+  mkdir -p "$BATS_TEST_TMPDIR/etc"
+  cp -a /etc/alternatives /etc/ld.so.cache "$BATS_TEST_TMPDIR/etc/"
+  # shellcheck disable=SC2016 # for the inner shell
+  alone --etc "$BATS_TEST_TMPDIR/etc" bash -c \
+    'script=$1; . "$2/samples/tcp-proxy/network.bash" "${@:3}"; eval "$script"' \
+    alone "$(cat)" "$ROOT/tests" "$BATS_TEST_TMPDIR" "${UNDER_COMMAND[@]}" "$(program tcp-proxy)"
+}
+
+@test "tcp-proxy does not end a connection whose client reads slowly (P14)" {
+  make_bytes "$BATS_TEST_TMPDIR/message" 3000000
+  start_upstream "OPEN:$BATS_TEST_TMPDIR/message,rdonly!!OPEN:/dev/null,wronly" fork
+  start_proxy -i1 "127.0.0.1:$UP"
+  # shellcheck disable=SC2016 # perl's own $
+  timeout $((LIMIT * 2)) perl -MSocket=:all -e '
+    socket(my $s, PF_INET, SOCK_STREAM, 0) or die;
+    setsockopt($s, SOL_SOCKET, SO_RCVBUF, 16384) or die;
+    connect($s, sockaddr_in(shift, INADDR_LOOPBACK)) or die;
+    binmode STDOUT;
+    # 40,000 bytes a second, for four times the limit; then all the rest.
+    for (1 .. 40) { sysread($s, my $b, 4000); print $b; select(undef, undef, undef, 0.1) }
+    while (sysread($s, my $b, 65536)) { print $b }' "$PORT" |
+    cmp - "$BATS_TEST_TMPDIR/message"
+}
+
 @test "tcp-proxy takes names from /etc/hosts, and from a name server" {
-  mkdir "$BATS_TEST_TMPDIR/etc"
-  echo "127.0.0.1 by-hosts.test" >"$BATS_TEST_TMPDIR/etc/hosts"
-  for name in by-hosts.test by-server.test; do
-    run -0 in_own_network 5 "$name:7001"
-    assert_line "hello"
-    assert_line --regexp "^127\.0\.0\.1:[0-9]+ to $name:7001: 6 up, 6 down, .* closed$"
-    # The first name has to be found without a name server.
-    echo "nameserver 127.0.0.1:5353" >"$BATS_TEST_TMPDIR/etc/resolv.conf"
-  done
+  run -0 in_own_network <<'END'
+usual_servers
+echo_host
+echo "127.0.0.1 by-hosts.test" >/etc/hosts
+start_proxy 127.0.0.1 7000 by-hosts.test:7001
+hello
+stop_proxy
+resolv_conf 5301
+for name in four six both; do
+  start_proxy 127.0.0.1 7000 "$name.test:7001"
+  hello
+  stop_proxy
+done
+cat "$DIR/out.log"
+END
+  assert_equal "$(printf '%s\n' "${lines[@]:0:4}")" "$(printf 'hello\n%.0s' 1 2 3 4)"
+  assert_line --regexp "^127\.0\.0\.1:[0-9]+ to both.test:7001: 6 up, 6 down, .* closed$"
 }
 
 @test "tcp-proxy says when nobody knows the name, and when the name server is silent" {
-  mkdir "$BATS_TEST_TMPDIR/etc"
-  echo "nameserver 127.0.0.1:5353" >"$BATS_TEST_TMPDIR/etc/resolv.conf"
-  run -0 in_own_network 5 unknown.test:7001
-  assert_line --regexp " to unknown.test:7001: 0 up, 0 down, .* unknown host$"
-  run -0 in_own_network 0.3 silent.test:7001
-  assert_line --regexp " to silent.test:7001: 0 up, 0 down, .* timeout$"
-  run -0 in_own_network 0.3 silent.test:7001 127.0.0.1:7001
-  assert_line hello
+  run -0 in_own_network <<'END'
+usual_servers
+echo_host
+resolv_conf 5301
+for upstreams in unknown.test:7001 silent.test:7001 "silent.test:7001 127.0.0.1:7001"; do
+  start_proxy -c 0.3 127.0.0.1 7000 $upstreams
+  hello
+  stop_proxy
+done
+END
+  assert_output "unknown host
+timeout
+hello"
 }
 
-# Say hello through a proxy, on a network with a name server and an echo server,
-# and print all that the proxy printed.
-in_own_network() { # CONNECT-LIMIT UPSTREAM...
-  alone true
-  cp -a /etc/alternatives /etc/ld.so.cache "$BATS_TEST_TMPDIR/etc/"
-  cat >"$BATS_TEST_TMPDIR/name-server" <<'END'
-#!/usr/bin/env bash
-# Answers one query: an address for by-server, silence for silent, else no.
-query=$(od -An -v -tx1 | tr -d ' \n')
-name=$(sed 's/../\\x&/g' <<<"${query:26}")
-head=${query:0:4}8180${query:8:4} body=${query:24} answer=c00c000100010000003c00047f000001
-case $(printf '%b' "$name" | tr -dc 'a-zA-Z-' | tr 'A-Z' 'a-z') in
-  silent*) exit ;;
-  by-server*) if [[ $body == *00010001 ]]; then n=0001; else n=0000 answer=; fi ;;
-  *) head=${query:0:4}8183${query:8:4} n=0000 answer= ;;
-esac
-printf '%b' "$(sed 's/../\\x&/g' <<<"$head${n}00000000$body$answer")"
+@test "tcp-proxy asks the next name server when one is silent, gone, or refuses (P7)" {
+  run -0 in_own_network <<'END'
+usual_servers
+echo_host
+for servers in "5303 5301" "5399 5301" "5302 5301" "5304 5301" "5302 5305 5301" "5303 5399 5301"; do
+  resolv_conf $servers
+  for name in four six; do
+    start_proxy -c 2 127.0.0.1 7000 "$name.test:7001"
+    hello_within 1900
+    stop_proxy
+  done
+done
 END
-  chmod +x "$BATS_TEST_TMPDIR/name-server"
-  # shellcheck disable=SC2016 # for the inner shell
-  alone --etc "$BATS_TEST_TMPDIR/etc" bash -c '
-    limit=$1 dir=$2 upstreams=$3
-    shift 3
-    socat UDP-RECVFROM:5353,bind=127.0.0.1,fork "EXEC:$dir/name-server" &
-    socat TCP-LISTEN:7001,bind=127.0.0.1,reuseaddr,fork EXEC:cat &
-    "$@" -c "$limit" 127.0.0.1 7000 $upstreams >"$dir/out.log" 2>&1 &
-    until grep -q "^listening" "$dir/out.log" && socat -u OPEN:/dev/null TCP:127.0.0.1:7001; do
-      sleep 0.05
-    done 2>/dev/null
-    echo hello | timeout 20 socat -t 20 - TCP:127.0.0.1:7000
-    until grep -qE ", (closed|timeout|unknown host)$" "$dir/out.log"; do sleep 0.05; done
-    kill %3
-    wait %3 || echo "exit status $?"
-    cat "$dir/out.log"' alone "$1" "$BATS_TEST_TMPDIR" "${*:2}" \
-    "${UNDER_COMMAND[@]}" "$(program tcp-proxy)"
+  assert_output "$(printf 'hello\n%.0s' {1..12})"
+}
+
+@test "tcp-proxy uses the addresses that have come, when another question is dropped (P8)" {
+  run -0 in_own_network <<'END'
+usual_servers
+echo_host
+resolv_conf 5301
+for limit in 2 5; do
+  for name in half later; do
+    start_proxy -c "$limit" 127.0.0.1 7000 "$name.test:7001"
+    hello_within 1000
+    hello_within 1000
+    stop_proxy
+  done
+done
+END
+  assert_output "$(printf 'hello\n%.0s' {1..8})"
+}
+
+@test "tcp-proxy reads a resolv.conf that was empty at the start, or has changed (P9)" {
+  run -0 in_own_network <<'END'
+usual_servers
+echo_host
+: >/etc/resolv.conf
+start_proxy -c 0.5 127.0.0.1 7000 four.test:7001
+hello
+echo "nameserver 127.0.0.1:5301" >>/etc/resolv.conf
+hello
+resolv_conf 5306
+hello
+resolv_conf 5301
+hello
+stop_proxy
+echo "a client that waits does not hold up one that comes after the change"
+resolv_conf 5303
+start_proxy -c 10 127.0.0.1 7000 four.test:7001
+socat -u OPEN:/dev/null TCP:127.0.0.1:7000
+await grep -q "5303 AAAA" "$DIR/questions"
+resolv_conf 5301
+hello_within 5000
+kill "$PROXY"
+stop_proxy
+END
+  assert_output "timeout
+hello
+unknown host
+hello
+a client that waits does not hold up one that comes after the change
+hello"
+}
+
+@test "tcp-proxy asks once for all clients that wait for the same name" {
+  run -0 in_own_network <<'END'
+usual_servers
+echo_host
+resolv_conf 5301
+kill -STOP "$NAME_SERVERS"
+start_proxy -c 15 127.0.0.1 7000 four.test:7001
+for client in {1..20}; do
+  echo hello | socat -t 20 - TCP:127.0.0.1:7000 >"$DIR/reply.$client" &
+done
+await eval "((\$(ls /proc/$PROXY/fd | wc -l) > 45))"
+kill -CONT "$NAME_SERVERS"
+await has_ended 20
+cat "$DIR"/reply.* | uniq -c
+# A question is repeated when the answer is late.
+(($(grep -c " four.test" "$DIR/questions") < 20)) && echo not each
+stop_proxy
+END
+  assert_line --index 0 --regexp "^ *20 hello$"
+  assert_line --index 1 "not each"
+}
+
+# The program stands still while a name server answers, and for longer than that
+# may take; then it finds both at once.
+@test "tcp-proxy counts what came before what is late: an answer (P10)" {
+  run -0 in_own_network <<'END'
+usual_servers
+echo_host
+resolv_conf 5301
+kill -STOP "$NAME_SERVERS"
+start_proxy -c 1 127.0.0.1 7000 four.test:7001
+echo hello | socat -t 20 - TCP:127.0.0.1:7000 &
+client=$!
+await eval "((\$(ls /proc/$PROXY/fd | wc -l) > 14))"
+sleep 0.1
+kill -STOP "$PROXY"
+kill -CONT "$NAME_SERVERS"
+sleep 1.2 # longer than the limit
+kill -CONT "$PROXY"
+wait "$client"
+stop_proxy
+END
+  assert_output hello
+}
+
+@test "tcp-proxy ends at SIGTERM while it looks for its own address (P11)" {
+  ((UID == 0)) || skip "only root may listen on port 53, which getaddrinfo(3) asks"
+  run -0 in_own_network <<'END'
+name_servers 53=silent
+echo "nameserver 127.0.0.1" >/etc/resolv.conf
+"${PROGRAM[@]}" silent.test 7000 127.0.0.1:1 &
+PROXY=$!
+await grep -q silent.test "$DIR/questions"
+begin=$(date +%s%N)
+stop_proxy
+((($(date +%s%N) - begin) / 1000000 < 2000)) || echo "late"
+END
+  assert_output "exit status 143"
 }
 
 @test "tcp-proxy listens and connects on IPv6 too" {
@@ -385,6 +565,51 @@ END
   wait_for_line "^127\.0\.0\.1:[0-9]+ to \[::1\]:$inner: 8 up, 8 down, .* closed$"
   LOG=$BATS_TEST_TMPDIR/tcp-proxy.0.log
   wait_for_line "^\[::1\]:[0-9]+ to 127\.0\.0\.1:$ipv4: 8 up, 8 down, .* closed$"
+}
+
+@test "tcp-proxy listens on every address of its name, and on one port (P20)" {
+  run -0 in_own_network <<'END'
+usual_servers
+echo_host
+echo "multi on" >/etc/host.conf
+printf '%s every.test\n' 127.0.0.1 ::1 127.0.0.1 127.0.0.5 >/etc/hosts
+for port in 7000 0; do
+  start_proxy every.test "$port" 127.0.0.1:7001
+  await eval '(($(grep -c "^listening" "$DIR/out.log") == 3))'
+  port=$(sed -n 's/^listening.* port //p' "$DIR/out.log" | sort -u)
+  for address in 127.0.0.1 '[::1]' 127.0.0.5; do
+    echo hello | socat -t 20 - "TCP:$address:$port"
+  done
+  stop_proxy
+done
+echo one of them is taken
+socat TCP-LISTEN:7000,bind=127.0.0.5 /dev/null &
+await grep -q '0500007F:1B58 ' /proc/net/tcp
+"${PROGRAM[@]}" every.test 7000 127.0.0.1:7001 2>&1
+echo "status $?"
+END
+  assert_output "$(printf 'hello\n%.0s' {1..6})
+one of them is taken
+tcp-proxy: cannot listen on every.test port 7000: Address already in use
+status 1"
+}
+
+# Each call of FUNCTION in a program that is built here fails.
+build_failing() { # FUNCTION
+  echo "int __wrap_$1(void); int __wrap_$1(void) { return -1; }" >"$BATS_TEST_TMPDIR/wrap-$1.c"
+  build_own tcp-proxy "" "-Wl,--wrap=$1" "$BATS_TEST_TMPDIR/wrap-$1.c"
+}
+
+@test "tcp-proxy ends a connection for which there is no memory, and no other (P21)" {
+  build_failing evbuffer_add
+  start_echo
+  start_proxy "127.0.0.1:$UP"
+  open_client 5
+  open_client 6
+  assert_talks 5
+  head -c 64M /dev/zero >&6 2>/dev/null 3>&- || true
+  wait_for_line "down, .* s, out of memory$"
+  assert_talks 5
 }
 
 @test "tcp-proxy drains on SIGTERM and SIGINT: what is open may end by itself" {
@@ -461,6 +686,94 @@ END
   wait_for_line " (closed|no descriptor|(client|upstream) lost: .*)$" 16
   open_client 5
   assert_talks 5
+}
+
+@test "tcp-proxy accepts again as soon as a descriptor is free (P15)" {
+  start_nobody
+  for host in 127.0.0.1 localhost; do
+    FDS=20 start_proxy "$host:$UP"
+    # 40 clients at once, and how long it takes until all are served.
+    # shellcheck disable=SC2016 # perl's own $
+    run -0 timeout "$LIMIT" perl -MSocket=:all -MTime::HiRes=time -e '
+      my ($begin, @all) = time;
+      for (1 .. 40) {
+        socket(my $s, PF_INET, SOCK_STREAM, 0) or die;
+        connect($s, sockaddr_in($ARGV[0], INADDR_LOOPBACK)) or die;
+        push @all, $s;
+      }
+      sysread($_, my $b, 1) for @all;
+      printf "%d\n", 1000 * (time - $begin)' "$PORT"
+    [[ ${UNDER-} ]] || ((output < 1000)) || fail "40 clients took $output ms"
+    wait_for has_lines 40 ", refused$"
+    run ! grep "no descriptor" "$LOG"
+  done
+}
+
+@test "tcp-proxy serves on when nobody reads its output (P16)" {
+  start_nobody
+  mkfifo "$BATS_TEST_TMPDIR/unread"
+  exec {unread}<>"$BATS_TEST_TMPDIR/unread"
+  path=$(program tcp-proxy)
+  "${UNDER_COMMAND[@]}" "$path" 127.0.0.1 0 "127.0.0.1:$UP" >&"$unread" 2>&1 3>&- &
+  PID=$!
+  LOG=$BATS_TEST_TMPDIR/read.log
+  STARTED[$PID]=$LOG
+  read -r -t "$LIMIT" -u "$unread" line
+  echo "$line" >"$LOG"
+  PORT=${line##* }
+  # More lines than a pipe holds: one on each stream for each of these.
+  # shellcheck disable=SC2016 # perl's own $
+  timeout "$LIMIT" perl -MSocket=:all -e '
+    for (1 .. 1000) {
+      socket(my $s, PF_INET, SOCK_STREAM, 0) or die;
+      connect($s, sockaddr_in($ARGV[0], INADDR_LOOPBACK)) or die;
+      sysread($s, my $b, 1);
+    }' "$PORT"
+  kill -TERM "$PID"
+  assert_exit 0
+}
+
+@test "tcp-proxy holds 300 clients in its queue while it stands still (P17)" {
+  start_echo
+  start_proxy "127.0.0.1:$UP"
+  kill -STOP "$PID"
+  # shellcheck disable=SC2016 # perl's own $
+  run -0 perl -MSocket=:all -MFcntl -e '
+    my (@all, $made);
+    for (1 .. 300) {
+      socket(my $s, PF_INET, SOCK_STREAM, 0) or die;
+      fcntl($s, F_SETFL, O_NONBLOCK) or die;
+      connect($s, sockaddr_in($ARGV[0], INADDR_LOOPBACK));
+      push @all, $s;
+    }
+    select(undef, undef, undef, 0.2);
+    getpeername($_) and $made++ for @all;
+    print $made' "$PORT"
+  kill -CONT "$PID"
+  assert_output 300
+}
+
+@test "tcp-proxy opens the standard descriptors that it lacks (P18)" {
+  start_nobody
+  path=$(program tcp-proxy)
+  "$path" 127.0.0.1 "$UP" 127.0.0.1:1 <&- >&- 2>&- 3>&- &
+  PID=$!
+  STARTED[$PID]=/dev/null
+  wait_for nc -z 127.0.0.1 "$UP"
+  for fd in 0 1 2; do
+    assert_equal "$(readlink "/proc/$PID/fd/$fd")" /dev/null
+  done
+}
+
+@test "tcp-proxy leaves at once when it cannot set an end to its grace (P19)" {
+  build_failing event_base_loopexit
+  start_echo
+  start_proxy "127.0.0.1:$UP"
+  open_client 5
+  assert_talks 5
+  kill -TERM "$PID"
+  assert_exit 0
+  has_lines 1 ": 8 up, 8 down, .* stopped$"
 }
 
 @test "tcp-proxy survives clients that send and close without reading" {

@@ -1,0 +1,386 @@
+/* lookup.c -- the addresses of a name, from /etc/hosts or from name servers. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lookup.h"
+
+/* What tells that a file has been changed or replaced. */
+struct version {
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec modified, changed;
+};
+
+/* The question for the addresses of one family. It has a resolver of its own: a
+ * resolver asks its servers in turn, and each family is to ask the first one
+ * first, as getaddrinfo(3) does. */
+struct query {
+    struct lookup *lookup;
+    struct evdns_base *dns;
+    int family;
+    int asked; /* an answer is still to come */
+    int again; /* it has been asked a second time */
+};
+
+struct lookup {
+    struct lookups *lookups;
+    const char *host, *port;
+    double began;
+    struct version files[2];           /* that were read for it */
+    struct query queries[FAMILIES];    /* their answers are joined: */
+    struct evutil_addrinfo *addresses; /* in the order in which they came */
+    struct evutil_addrinfo **end;      /* where the next ones go */
+    int error;                         /* of the last answer without one */
+    struct event *answered;            /* made active after each answer */
+    LIST_HEAD(asker_list, asker) askers;
+    LIST_ENTRY(lookup) next;
+};
+
+static int out_of_memory;
+
+/* evdns goes on when some of its allocations fail, and crashes later. So we
+ * have to see it. */
+static void *noting_malloc(size_t size)
+{
+    void *memory = malloc(size);
+
+    if (!memory)
+        out_of_memory = 1;
+    return memory;
+}
+
+void lookups_init(void)
+{
+    event_set_mem_functions(noting_malloc, realloc, free);
+}
+
+double now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+double seconds_of(struct timeval time)
+{
+    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
+/* Where the clients have taken all other descriptors, one is still there for
+ * each resolver. */
+static void take_reserve(struct lookups *lookups)
+{
+    for (int i = 0; i < RESERVE; i++)
+        if (lookups->reserve[i] < 0)
+            lookups->reserve[i] = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+}
+
+static void give_reserve(struct lookups *lookups, int count)
+{
+    for (int i = 0; i < RESERVE && count > 0; i++)
+        if (lookups->reserve[i] >= 0) {
+            close(lookups->reserve[i]);
+            lookups->reserve[i] = -1;
+            count--;
+        }
+}
+
+void lookups_start(
+    struct lookups *lookups, struct event_base *base, struct timeval limit)
+{
+    *lookups = (struct lookups){.base = base, .limit = limit};
+    for (int i = 0; i < RESERVE; i++)
+        lookups->reserve[i] = -1;
+    take_reserve(lookups);
+    LIST_INIT(&lookups->list);
+}
+
+/* A file that is not there has a version too: all zeros. */
+static struct version version_of(const char *path)
+{
+    struct stat status;
+
+    if (stat(path, &status) != 0)
+        return (struct version){0};
+    return (struct version){.device = status.st_dev,
+        .inode = status.st_ino,
+        .size = status.st_size,
+        .modified = status.st_mtim,
+        .changed = status.st_ctim};
+}
+
+static int is_same(const struct version *a, const struct version *b)
+{
+    return a->device == b->device && a->inode == b->inode &&
+           a->size == b->size && a->modified.tv_sec == b->modified.tv_sec &&
+           a->modified.tv_nsec == b->modified.tv_nsec &&
+           a->changed.tv_sec == b->changed.tv_sec &&
+           a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+static void read_versions(struct version files[2])
+{
+    files[0] = version_of("/etc/resolv.conf");
+    files[1] = version_of("/etc/hosts");
+}
+
+/* The next server is asked after a fifth of LIMIT, or after a second. We give
+ * up at LIMIT, before the resolver does. No server is probed whether it is
+ * there again: the resolver does not live so long. */
+static void set_patience(struct evdns_base *dns, struct timeval limit)
+{
+    double patience = seconds_of(limit) / 5;
+    char text[32];
+
+    patience = patience < 1 ? patience : 1;
+    snprintf(text, sizeof(text), "%.3f", patience);
+    evdns_base_set_option(dns, "timeout:", text);
+    snprintf(text, sizeof(text), "%.0f", seconds_of(limit) / patience + 1);
+    evdns_base_set_option(dns, "attempts:", text);
+    evdns_base_set_option(dns, "initial-probe-timeout:", "3600");
+}
+
+/* A resolver, or NULL and an errno. With no name server in /etc/resolv.conf,
+ * 127.0.0.1 is asked. */
+static struct evdns_base *dns_new(struct lookups *lookups, int *error)
+{
+    give_reserve(lookups, 1);
+    out_of_memory = 0;
+    errno = 0;
+    struct evdns_base *dns = evdns_base_new(lookups->base, 0);
+    if (dns)
+        evdns_base_resolv_conf_parse(dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
+    *error = errno;
+    if (dns && !out_of_memory && evdns_base_count_nameservers(dns) > 0) {
+        set_patience(dns, lookups->limit);
+        return dns;
+    }
+    if (dns)
+        evdns_base_free(dns, 0);
+    take_reserve(lookups);
+    if (out_of_memory || (*error != EMFILE && *error != ENFILE))
+        *error = ENOMEM;
+    return NULL;
+}
+
+/* Free the resolvers of questions that have been answered. Not from their
+ * callback: they must not be freed while they call us. */
+static void free_idle(struct lookup *lookup)
+{
+    for (int i = 0; i < FAMILIES; i++) {
+        struct query *query = &lookup->queries[i];
+        if (query->dns && !query->asked) {
+            evdns_base_free(query->dns, 0);
+            query->dns = NULL;
+            take_reserve(lookup->lookups);
+        }
+    }
+}
+
+static int is_asked(const struct lookup *lookup)
+{
+    for (int i = 0; i < FAMILIES; i++)
+        if (lookup->queries[i].asked)
+            return 1;
+    return 0;
+}
+
+static void lookup_free(struct lookup *lookup)
+{
+    LIST_REMOVE(lookup, next);
+    free_idle(lookup);
+    if (lookup->addresses)
+        evutil_freeaddrinfo(lookup->addresses);
+    if (lookup->answered)
+        event_free(lookup->answered);
+    free(lookup);
+}
+
+static void answered_cb(evutil_socket_t fd, short what, void *arg)
+{
+    struct lookup *lookup = arg;
+
+    free_idle(lookup);
+    if (LIST_EMPTY(&lookup->askers) && !is_asked(lookup))
+        lookup_free(lookup);
+}
+
+/* What is known, a name in /etc/hosts, comes at once: CALLBACK has then been
+ * called already. */
+static void ask(struct query *query, evdns_getaddrinfo_cb callback)
+{
+    struct evutil_addrinfo hints = {
+        .ai_family = query->family,
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = EVUTIL_AI_NUMERICSERV,
+    };
+
+    query->asked++;
+    evdns_getaddrinfo(query->dns, query->lookup->host, query->lookup->port,
+        &hints, callback, query);
+}
+
+/* An answer goes to all askers at once: who has an IPv4 address need not wait
+ * for a server that drops the question for IPv6 ones. The resolver goes on to
+ * another server once when one refuses; asked again, it tries the third. */
+static void answer_cb(int error, struct evutil_addrinfo *list, void *arg)
+{
+    struct query *query = arg;
+    struct lookup *lookup = query->lookup;
+    struct asker *asker;
+
+    query->asked--;
+    if (error == EVUTIL_EAI_FAIL && query->dns && !query->again &&
+        evdns_base_count_nameservers(query->dns) > 2) {
+        query->again = 1;
+        ask(query, answer_cb);
+        return;
+    }
+    if (error)
+        lookup->error = error;
+    *lookup->end = list;
+    while (*lookup->end)
+        lookup->end = &(*lookup->end)->ai_next;
+    LIST_FOREACH (asker, &lookup->askers, next)
+        event_active(asker->wake, EV_TIMEOUT, 0);
+    event_active(lookup->answered, EV_TIMEOUT, 0);
+}
+
+/* NULL where memory is short. */
+static struct lookup *lookup_new(
+    struct lookups *lookups, const char *host, const char *port)
+{
+    struct lookup *lookup = calloc(1, sizeof(*lookup));
+
+    if (!lookup)
+        return NULL;
+    *lookup = (struct lookup){
+        .lookups = lookups, .host = host, .port = port, .began = now()};
+    lookup->end = &lookup->addresses;
+    LIST_INIT(&lookup->askers);
+    LIST_INSERT_HEAD(&lookups->list, lookup, next);
+    read_versions(lookup->files);
+    lookup->answered = evtimer_new(lookups->base, answered_cb, lookup);
+    if (lookup->answered)
+        return lookup;
+    lookup_free(lookup);
+    return NULL;
+}
+
+/* Whether there is somebody to ask for one family at least; else an errno. */
+static int lookup_start(struct lookup *lookup)
+{
+    static const int families[FAMILIES] = {AF_INET, AF_INET6};
+    int asked = 0, error = 0;
+
+    for (int i = 0; i < FAMILIES; i++) {
+        struct query *query = &lookup->queries[i];
+        query->lookup = lookup;
+        query->family = families[i];
+        query->dns = dns_new(lookup->lookups, &error);
+        if (query->dns) {
+            ask(query, answer_cb);
+            asked = 1;
+        }
+        free_idle(lookup);
+    }
+    return asked ? 0 : error;
+}
+
+/* One that has begun with the files of today, and is not older than it may get:
+ * where memory was short, an answer may never come. */
+static struct lookup *find(
+    struct lookups *lookups, const char *host, const char *port)
+{
+    struct lookup *lookup;
+    struct version files[2];
+
+    read_versions(files);
+    LIST_FOREACH (lookup, &lookups->list, next)
+        if (is_asked(lookup) && lookup->host == host && lookup->port == port &&
+            now() - lookup->began < seconds_of(lookups->limit) &&
+            is_same(&files[0], &lookup->files[0]) &&
+            is_same(&files[1], &lookup->files[1]))
+            return lookup;
+    return NULL;
+}
+
+int lookup_join(struct lookups *lookups, const char *host, const char *port,
+    struct asker *asker)
+{
+    struct lookup *lookup = find(lookups, host, port);
+    int is_new = !lookup, error = 0;
+
+    if (is_new)
+        lookup = lookup_new(lookups, host, port);
+    if (!lookup)
+        return ENOMEM;
+    asker->lookup = lookup;
+    asker->addresses = &lookup->addresses;
+    LIST_INSERT_HEAD(&lookup->askers, asker, next);
+    if (is_new)
+        error = lookup_start(lookup);
+    if (error)
+        lookup_leave(asker);
+    return error;
+}
+
+void lookup_leave(struct asker *asker)
+{
+    struct lookup *lookup = asker->lookup;
+
+    if (!lookup)
+        return;
+    LIST_REMOVE(asker, next);
+    asker->lookup = NULL;
+    if (LIST_EMPTY(&lookup->askers) && !is_asked(lookup))
+        lookup_free(lookup);
+}
+
+int lookup_goes_on(const struct asker *asker)
+{
+    return asker->lookup && is_asked(asker->lookup);
+}
+
+int lookup_failure(const struct asker *asker, const char **why)
+{
+    const struct lookup *lookup = asker->lookup;
+
+    if (lookup->error != EVUTIL_EAI_NONAME &&
+        now() - lookup->began >= seconds_of(lookup->lookups->limit)) {
+        *why = "no answer from a name server";
+        return ETIMEDOUT;
+    }
+    *why =
+        evutil_gai_strerror(lookup->error ? lookup->error : EVUTIL_EAI_NONAME);
+    return ENOENT;
+}
+
+/* First the loop runs callbacks that still use the resolvers; then those that
+ * tell us of the questions that nobody answers any more. */
+void lookups_end(struct lookups *lookups)
+{
+    struct lookup *lookup;
+
+    event_base_loop(lookups->base, EVLOOP_NONBLOCK);
+    LIST_FOREACH (lookup, &lookups->list, next)
+        for (int i = 0; i < FAMILIES; i++) {
+            struct evdns_base *dns = lookup->queries[i].dns;
+            lookup->queries[i].dns = NULL;
+            if (dns)
+                evdns_base_free(dns, 1);
+        }
+    event_base_loop(lookups->base, EVLOOP_NONBLOCK);
+    while (!LIST_EMPTY(&lookups->list))
+        lookup_free(LIST_FIRST(&lookups->list));
+    give_reserve(lookups, RESERVE);
+}
