@@ -4,6 +4,9 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -14,6 +17,28 @@
 
 #include "conn.h"
 
+/* Print a line on standard output, or on standard error as warnx(3) does. A
+ * line that would block is dropped: a callback that waits for the reader of a
+ * log stops the whole loop. A pipe that poll(2) calls writable has room for
+ * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+__attribute__((format(printf, 2, 3))) static void print_line(
+    FILE *stream, const char *format, ...)
+{
+    struct pollfd pollfd = {.fd = fileno(stream), .events = POLLOUT};
+    va_list arguments;
+
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
+    va_start(arguments, format);
+    if (stream == stderr) {
+        vwarnx(format, arguments);
+    } else {
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+    va_end(arguments);
+}
+
 /* Send small answers at once: with Nagle's algorithm on, the end of a long
  * answer would wait up to 40 ms for the peer's delayed acknowledgement. */
 static void set_nodelay(evutil_socket_t fd)
@@ -21,14 +46,7 @@ static void set_nodelay(evutil_socket_t fd)
     int on = 1;
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
-        warn("cannot set TCP_NODELAY");
-}
-
-/* Make EVENT pending; what cannot be watched ends the program. */
-static void add_event(struct event *event)
-{
-    if (!event || event_add(event, NULL) < 0)
-        errx(1, "cannot add an event");
+        print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
 uint64_t now(void)
@@ -39,7 +57,8 @@ uint64_t now(void)
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-/* Close CONN, and give up what is under way on it. */
+/* Close CONN, of which half may be there, and give up what is under way on it.
+ */
 void conn_close(struct conn *conn)
 {
     struct load *load = conn->load;
@@ -51,8 +70,10 @@ void conn_close(struct conn *conn)
     load->under_way -= conn->under_way;
     if (conn->free)
         TAILQ_REMOVE(&load->free, conn, next);
-    event_free(conn->read_event);
-    event_free(conn->write_event);
+    if (conn->read_event)
+        event_free(conn->read_event);
+    if (conn->write_event)
+        event_free(conn->write_event);
     close(conn->fd);
     conn->fd = -1;
 }
@@ -98,6 +119,20 @@ static void conn_sent(struct conn *conn, size_t length)
     }
 }
 
+/* Wait until the socket can be written, or no more. */
+static void set_full(struct conn *conn, int full)
+{
+    int result = 0;
+
+    if (full && !conn->full)
+        result = event_add(conn->write_event, NULL);
+    else if (!full && conn->full)
+        result = event_del(conn->write_event);
+    conn->full = full;
+    if (result < 0)
+        conn_fail(conn, ENOMEM);
+}
+
 /* Send what CONN has to send: requests that follow each other in the ring go
  * together. What the socket does not take waits until it can be written. */
 void conn_send(struct conn *conn)
@@ -119,20 +154,21 @@ void conn_send(struct conn *conn)
         if (sent > 0)
             conn_sent(conn, (size_t)sent);
         if (sent < 0 || (size_t)sent < length) {
-            if (!conn->full)
-                add_event(conn->write_event);
-            conn->full = 1;
+            set_full(conn, 1);
             return;
         }
     }
-    if (conn->full)
-        event_del(conn->write_event);
-    conn->full = 0;
+    set_full(conn, 0);
 }
 
 static void write_cb(evutil_socket_t fd, short what, void *arg)
 {
-    conn_send(arg);
+    struct conn *conn = arg;
+    uint64_t sent = conn->load->total.sent;
+
+    conn_send(conn);
+    if (conn->load->total.sent > sent)
+        load_connected(conn->load);
 }
 
 /* A whole answer has come, at TIME. */
@@ -198,6 +234,7 @@ static void read_cb(evutil_socket_t fd, short what, void *arg)
             conn_fail(conn, errno);
     } else {
         load->total.received += (uint64_t)length;
+        conn->heard = load->phase == DRAIN;
         if (!conn_check(conn, chunk, (size_t)length, time) ||
             load->total.answers == answers)
             return;
@@ -207,7 +244,7 @@ static void read_cb(evutil_socket_t fd, short what, void *arg)
 
 /* A socket that is being connected, or -1. A loopback address has about 28,000
  * ports; once they are used up, the next one, 127.0.0.2, has as many. */
-static evutil_socket_t connect_from(struct load *load)
+static evutil_socket_t connect_from(const struct load *load)
 {
     const struct evutil_addrinfo *to = load->address;
     struct sockaddr_in from = {.sin_family = AF_INET,
@@ -215,18 +252,20 @@ static evutil_socket_t connect_from(struct load *load)
     evutil_socket_t fd = socket(to->ai_family, SOCK_STREAM, 0);
     int on = 1;
 
-    if (fd < 0 || evutil_make_socket_nonblocking(fd) < 0)
-        load_fail(load, strerror(errno));
+    if (fd < 0)
+        return -1;
     set_nodelay(fd);
-    if (load->source > 0 &&
-        (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) !=
-                0 ||
-            bind(fd, (struct sockaddr *)&from, sizeof(from)) != 0))
-        load_fail(load, strerror(errno));
-    if (connect(fd, to->ai_addr, (socklen_t)to->ai_addrlen) == 0 ||
-        errno == EINPROGRESS)
+    if (evutil_make_socket_nonblocking(fd) == 0 &&
+        (load->source == 0 ||
+            (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
+                 sizeof(on)) == 0 &&
+                bind(fd, (struct sockaddr *)&from, sizeof(from)) == 0)) &&
+        (connect(fd, to->ai_addr, (socklen_t)to->ai_addrlen) == 0 ||
+            errno == EINPROGRESS))
         return fd;
+    int error = errno;
     close(fd);
+    errno = error;
     return -1;
 }
 
@@ -239,23 +278,27 @@ static int is_loopback(const struct evutil_addrinfo *address)
 }
 
 /* Open CONN and ask for its first answer: what waits for its answer is in no
- * backlog any more, so that AT_ONCE bounds what is in it. */
-void conn_open(struct load *load, struct conn *conn)
+ * backlog any more, so that AT_ONCE bounds what is in it. Returns 0, or why it
+ * could not be done. */
+int conn_open(struct load *load, struct conn *conn)
 {
-    conn->load = load;
+    *conn = (struct conn){.load = load};
     conn->due = load->dues + load->opened * load->options.pipeline;
     conn->asked = conn->wanted = load->opened % load->script.set_up;
     while ((conn->fd = connect_from(load)) < 0)
         if (errno != EADDRNOTAVAIL || !is_loopback(load->address) ||
             ++load->source > 250)
-            load_fail(load, strerror(errno));
+            return errno;
+    load->opened++;
     conn->read_event =
         event_new(load->base, conn->fd, EV_READ | EV_PERSIST, read_cb, conn);
     conn->write_event =
         event_new(load->base, conn->fd, EV_WRITE | EV_PERSIST, write_cb, conn);
-    add_event(conn->read_event);
-    add_event(conn->write_event);
+    if (!conn->read_event || !conn->write_event ||
+        event_add(conn->read_event, NULL) < 0 ||
+        event_add(conn->write_event, NULL) < 0)
+        return ENOMEM;
     conn->full = 1;
     conn_give(conn, 0);
-    load->opened++;
+    return 0;
 }

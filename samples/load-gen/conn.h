@@ -18,6 +18,7 @@ struct conn {
     struct event *read_event, *write_event;
     evutil_socket_t fd;          /* ours; -1 once it is closed */
     int full;                    /* write_event is pending */
+    int heard;                   /* bytes have come for the last answers */
     int free;                    /* is in the list of those with a free place */
     size_t asked, sent, to_send; /* next request, bytes sent of it, requests */
     size_t wanted, got;          /* next answer, bytes that have come of it */
@@ -31,7 +32,9 @@ struct load {
     struct script script;
     struct event_base *base;
     struct event *phase_event, *due_event;
-    struct evutil_addrinfo *address;
+    struct evutil_addrinfo *addresses, *address; /* all; the one in use */
+    int connected;                               /* to that one */
+    int failed;      /* it has come to nothing; somebody has said why */
     unsigned source; /* addresses of ours that have no port left */
     struct conn *conns;
     uint64_t *dues;
@@ -50,15 +53,15 @@ struct load {
 
 /* conn.c */
 uint64_t now(void);
-void conn_open(struct load *load, struct conn *conn);
+int conn_open(struct load *load, struct conn *conn);
 void conn_give(struct conn *conn, uint64_t due);
 void conn_send(struct conn *conn);
 void conn_close(struct conn *conn);
 
 /* load-gen.c */
+void load_connected(struct load *load);
 void load_answered(struct conn *conn, uint64_t time);
 void load_lost(struct conn *conn, enum loss loss, int error);
-void load_fail(const struct load *load, const char *why);
 void count_unanswered(struct load *load, uint64_t due, uint64_t time);
 
 #endif

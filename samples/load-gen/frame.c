@@ -160,64 +160,95 @@ static unsigned next_random(void)
     return (unsigned)(state >> 40);
 }
 
-/* A message of all kinds of bytes; upper wants its letters back in capitals. */
-static void write_message(FILE *request, FILE *answer, size_t size, int upper)
+/* Bytes that grow. (A memory stream of the C library loses a byte where it
+ * finds no memory, and says so in no way that is easy to see.) */
+struct text {
+    char *bytes;
+    size_t length, room;
+};
+
+/* Room for LENGTH bytes more, which count as written. */
+static char *add_room(struct text *text, size_t length)
 {
-    while (size-- > 0) {
+    if (text->room - text->length < length) {
+        text->room = 2 * text->room + length;
+        text->bytes = realloc(text->bytes, text->room);
+    }
+    if (!text->bytes)
+        err(1, "cannot make the requests");
+    text->length += length;
+    return text->bytes + text->length - length;
+}
+
+static void add_string(struct text *text, const char *string)
+{
+    memcpy(add_room(text, strlen(string)), string, strlen(string));
+}
+
+/* A message of all kinds of bytes; upper wants its letters back in capitals. */
+static void add_message(
+    struct text *request, struct text *answer, size_t size, int upper)
+{
+    char *there = add_room(request, size), *back = add_room(answer, size);
+
+    for (size_t i = 0; i < size; i++) {
         int c = (int)(next_random() & 0xff);
 
-        putc(c, request);
-        putc(upper && c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c, answer);
+        there[i] = (char)c;
+        back[i] = (char)(upper && c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
     }
 }
 
 /* Set or get KEY. Each key has one value for ever, so that the answer to a get
  * is known whatever the other connections have set. */
-static void write_command(
-    FILE *request, FILE *answer, size_t size, size_t key, int get)
+static void add_command(
+    struct text *request, struct text *answer, size_t size, size_t key, int get)
 {
-    FILE *value = get ? answer : request;
+    struct text *value = get ? answer : request;
+    char line[64];
 
-    fprintf(value, get ? "VALUE key-%zu 0 %zu\r\n" : "set key-%zu 0 0 %zu\r\n",
-        key, size);
+    snprintf(line, sizeof(line),
+        get ? "VALUE key-%zu 0 %zu\r\n" : "set key-%zu 0 0 %zu\r\n", key, size);
+    add_string(value, line);
+    char *bytes = add_room(value, size);
     for (size_t i = 0; i < size; i++)
-        putc((int)('a' + (key + i) % 26), value);
+        bytes[i] = (char)('a' + (key + i) % 26);
+    add_string(value, get ? "\r\nEND\r\n" : "\r\n");
+    snprintf(line, sizeof(line), "get key-%zu\r\n", key);
     if (get)
-        fprintf(request, "get key-%zu\r\n", key);
-    fputs(get ? "\r\nEND\r\n" : "\r\n", value);
-    if (!get)
-        fputs("STORED\r\n", answer);
+        add_string(request, line);
+    else
+        add_string(answer, "STORED\r\n");
 }
 
 void make_script(struct script *script, const struct options *options)
 {
     int memcache = options->mode[0] == 'm';
-    size_t ring = RING / options->size, least = memcache ? 10 : 2, length;
+    size_t ring = RING / options->size, least = memcache ? 10 : 2;
+    struct text request = {NULL, 0, 0}, answer = {NULL, 0, 0};
 
     ring = ring > 1000 ? 1000 : ring < least ? least : ring;
     script->set_up = memcache ? ring : 1;
     script->count = script->set_up + ring;
     script->request_at = calloc(script->count + 1, sizeof(size_t));
     script->answer_at = calloc(script->count + 1, sizeof(size_t));
-    FILE *request = open_memstream(&script->requests, &length);
-    FILE *answer = open_memstream(&script->answers, &length);
-    if (!script->request_at || !script->answer_at || !request || !answer)
+    if (!script->request_at || !script->answer_at)
         err(1, "cannot make the requests");
     for (size_t i = 0; i < script->count; i++) {
         size_t at = i - script->set_up; /* in the ring, gets spread evenly */
         if (!memcache)
-            write_message(
-                request, answer, options->size, options->mode[0] == 'u');
+            add_message(
+                &request, &answer, options->size, options->mode[0] == 'u');
         else if (i < script->set_up)
-            write_command(request, answer, options->size, i, 0);
+            add_command(&request, &answer, options->size, i, 0);
         else
-            write_command(request, answer, options->size, next_random() % ring,
+            add_command(&request, &answer, options->size, next_random() % ring,
                 (at + 1) * options->gets / 100 > at * options->gets / 100);
-        script->request_at[i + 1] = (size_t)ftell(request);
-        script->answer_at[i + 1] = (size_t)ftell(answer);
+        script->request_at[i + 1] = request.length;
+        script->answer_at[i + 1] = answer.length;
     }
-    if (fclose(request) != 0 || fclose(answer) != 0)
-        err(1, "cannot make the requests");
+    script->requests = request.bytes;
+    script->answers = answer.bytes;
 }
 
 void free_script(struct script *script)
@@ -346,11 +377,11 @@ static void print_json(
         percentile(result, 500), percentile(result, 900),
         percentile(result, 990), percentile(result, 999),
         (double)result->max / 1000, 1.0 / STEPS);
-    printf("\"unanswered\": %" PRIu64 ", \"errors\": {\"closed\": %" PRIu64
-           ", \"reset\": %" PRIu64 ", \"other\": %" PRIu64
-           ", \"wrong\": %" PRIu64 "}, ",
-        result->unanswered, result->lost[CLOSED], result->lost[RESET],
-        result->lost[OTHER], result->lost[WRONG]);
+    printf("\"unanswered\": %" PRIu64 ", \"silent\": %" PRIu64
+           ", \"errors\": {\"closed\": %" PRIu64 ", \"reset\": %" PRIu64
+           ", \"other\": %" PRIu64 ", \"wrong\": %" PRIu64 "}, ",
+        result->unanswered, result->silent, result->lost[CLOSED],
+        result->lost[RESET], result->lost[OTHER], result->lost[WRONG]);
     if (options->server > 0)
         printf("\"server_us_per_request\": %.3f, ", server_cost(result));
     printf("\"processor\": %.3f, \"itself_the_limit\": %s}\n", busy(result),
@@ -402,7 +433,7 @@ void note_wrong(struct result *result, size_t at, const char *got,
 }
 
 /* Say what went wrong; returns the exit status. */
-int print_errors(const struct result *result)
+int print_errors(const struct result *result, const struct options *options)
 {
     uint64_t lost =
         result->lost[CLOSED] + result->lost[RESET] + result->lost[OTHER];
@@ -414,5 +445,9 @@ int print_errors(const struct result *result)
     if (result->lost[WRONG] > 0)
         warnx("wrong answers: %" PRIu64 "; the first: %s", result->lost[WRONG],
             result->first_wrong);
-    return lost + result->lost[WRONG] > 0;
+    if (result->silent > 0)
+        warnx("no answer: %" PRIu64
+              " of %zu connections were silent at the end",
+            result->silent, options->connections);
+    return lost + result->lost[WRONG] + result->silent > 0;
 }

@@ -42,6 +42,7 @@ struct result {
     uint64_t buckets[BUCKETS], latencies, max; /* how many; the longest, ns */
     uint64_t unanswered;                       /* of these, at their age */
     uint64_t lost[LOSSES];                     /* connections */
+    uint64_t silent; /* connections that waited for an answer at the end */
     char first_wrong[256]; /* what the first difference was */
 };
 
@@ -55,6 +56,6 @@ double percentile(const struct result *result, unsigned per_mille);
 void note_wrong(struct result *result, size_t at, const char *got,
     const char *expected, size_t length);
 void print_result(const struct result *result, const struct options *options);
-int print_errors(const struct result *result);
+int print_errors(const struct result *result, const struct options *options);
 
 #endif

@@ -1,13 +1,16 @@
 /* load-gen.c -- puts load on a server, checks each answer, measures latencies.
  *
- * Build: cc -o load-gen load-gen.c conn.c frame.c -levent
+ * Build: cc -o load-gen load-gen.c conn.c frame.c -levent_core
  * Run:   ./load-gen [OPTION...] ADDRESS PORT     (--help lists the options)
  * Try:   ./load-gen -c 100 127.0.0.1 8888, with echo-server running
  */
 #define _GNU_SOURCE /* sched_setaffinity(2) */
 #include <err.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <netdb.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -46,20 +49,34 @@ static struct evutil_addrinfo *resolve(const char *host, const char *port)
     return list;
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Open what is missing of standard input, output and error: the numbers would
+ * otherwise go to libevent's own descriptors, and what we print with them.
+ * Opened for reading alone, so that printing fails as it did. */
+static void open_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Output that could not be written, because the disk is full or standard output
+ * is closed, is a failure of a program whose output is its result. */
+static void check_output(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        err(1, "cannot write to standard output");
+}
+
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
         errx(1, "cannot add an event");
-}
-
-static void add_timer(struct event *event, double seconds)
-{
-    struct timeval time = {.tv_sec = (time_t)seconds};
-
-    time.tv_usec = (suseconds_t)((seconds - (double)time.tv_sec) * 1e6);
-    if (!event || event_add(event, &time) < 0)
-        errx(1, "cannot add a timer");
 }
 
 /* The seconds of processor time that this program has used. */
@@ -78,13 +95,9 @@ static double cpu_time_of(pid_t pid)
     struct timespec time;
     clockid_t clock;
 
-    if (pid == 0)
+    if (pid == 0 || clock_getcpuclockid(pid, &clock) != 0 ||
+        clock_gettime(clock, &time) != 0)
         return 0;
-    int error = clock_getcpuclockid(pid, &clock);
-    if (error)
-        errx(1, "cannot watch process %d: %s", (int)pid, strerror(error));
-    if (clock_gettime(clock, &time) != 0)
-        err(1, "cannot watch process %d", (int)pid);
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
@@ -97,12 +110,70 @@ void count_unanswered(struct load *load, uint64_t due, uint64_t time)
     load->result.unanswered++;
 }
 
-/* Without all connections there is no load. */
-void load_fail(const struct load *load, const char *why)
+/* It comes to nothing: say WHY, once, and leave the loop. */
+static void fail(struct load *load, const char *why)
 {
-    errx(1, "cannot connect to %s port %s, %zu of %zu connections ready: %s",
+    if (!load->failed)
+        warnx("%s", why);
+    load->failed = 1;
+    event_base_loopbreak(load->base);
+}
+
+/* Without all connections there is no load. */
+static void fail_to_connect(struct load *load, const char *why)
+{
+    char text[512];
+
+    snprintf(text, sizeof(text),
+        "cannot connect to %.200s port %s, %zu of %zu connections ready: %s",
         load->options.host, load->options.port, load->ready,
         load->options.connections, why);
+    fail(load, text);
+}
+
+static void add_timer(struct load *load, struct event *event, double seconds)
+{
+    struct timeval time = {.tv_sec = (time_t)seconds};
+
+    time.tv_usec = (suseconds_t)((seconds - (double)time.tv_sec) * 1e6);
+    if (event_add(event, &time) < 0)
+        fail(load, "cannot add a timer");
+}
+
+/* Open connections: one alone until it is there, then AT_ONCE that wait for
+ * their first answer. What fails on the first one may do on the next address.
+ */
+static void open_more(struct load *load)
+{
+    while (!load->failed && load->opened < load->options.connections &&
+           load->opened < (load->connected ? load->ready + AT_ONCE : 1)) {
+        int error = conn_open(load, &load->conns[load->opened]);
+
+        if (error && load->opened == 0 && load->address->ai_next)
+            load->address = load->address->ai_next;
+        else if (error)
+            fail_to_connect(load, strerror(error));
+    }
+}
+
+/* The first connection has failed. Returns 0 if there is no other address. */
+static int try_next_address(struct load *load)
+{
+    if (load->connected || !load->address->ai_next)
+        return 0;
+    conn_close(&load->conns[0]);
+    load->opened = 0;
+    load->address = load->address->ai_next;
+    open_more(load);
+    return 1;
+}
+
+void load_connected(struct load *load)
+{
+    if (load->connected)
+        return;
+    load->connected = 1;
+    open_more(load);
 }
 
 /* CONN is of no use any more, because of ERROR or for another reason. */
@@ -110,8 +181,12 @@ void load_lost(struct conn *conn, enum loss loss, int error)
 {
     struct load *load = conn->load;
 
-    if (load->phase == SET_UP && loss != WRONG)
-        load_fail(load, error ? strerror(error) : "the server closed one");
+    if (load->phase == SET_UP && loss != WRONG) {
+        if (!try_next_address(load))
+            fail_to_connect(
+                load, error ? strerror(error) : "the server closed one");
+        return;
+    }
     load->result.lost[loss]++;
     conn_close(conn);
     load->lost++;
@@ -137,7 +212,7 @@ static void give_due(struct load *load)
            (due = due_time(load, load->given)) < load->until) {
         if (due > time) {
             if (!load->armed)
-                add_timer(load->due_event, (double)(due - time) / 1e9);
+                add_timer(load, load->due_event, (double)(due - time) / 1e9);
             load->armed = 1;
             return;
         }
@@ -201,17 +276,19 @@ static void next_phase(struct load *load)
 {
     load->phase++;
     load->total.cpu = cpu_time();
-    load->total.server = cpu_time_of(load->options.server);
+    double server = cpu_time_of(load->options.server);
+    if (server > 0) /* else it has gone */
+        load->total.server = server;
     if (load->phase == WARM_UP) {
-        add_timer(load->phase_event, load->options.warm_up);
+        add_timer(load, load->phase_event, load->options.warm_up);
     } else if (load->phase == MEASURE) {
         load->before = load->total;
         load->from = now();
-        add_timer(load->phase_event, load->options.duration);
+        add_timer(load, load->phase_event, load->options.duration);
     } else if (load->phase == DRAIN) {
         load->until = now();
         set_counts(load);
-        add_timer(load->phase_event, GRACE);
+        add_timer(load, load->phase_event, GRACE);
         if (load->options.rate > 0)
             give_due(load); /* what came due in the last moment */
     }
@@ -231,6 +308,8 @@ static void signal_cb(evutil_socket_t signum, short what, void *arg)
 
     if (load->phase == MEASURE)
         next_phase(load);
+    else if (load->phase == SET_UP)
+        fail_to_connect(load, "interrupted");
     else
         event_base_loopbreak(load->base);
 }
@@ -254,8 +333,6 @@ static void start(struct load *load)
     }
 }
 
-static void open_more(struct load *load);
-
 /* CONN has had an answer in the set-up. The first one sends all that there is
  * to be sent before the load, the others need no more than an answer. */
 static void conn_set_up(struct conn *conn)
@@ -272,13 +349,6 @@ static void conn_set_up(struct conn *conn)
     }
 }
 
-static void open_more(struct load *load)
-{
-    while (load->opened < load->options.connections &&
-           load->opened < load->ready + AT_ONCE)
-        conn_open(load, &load->conns[load->opened]);
-}
-
 /* One or more answers have come on CONN, at TIME. */
 void load_answered(struct conn *conn, uint64_t time)
 {
@@ -288,33 +358,55 @@ void load_answered(struct conn *conn, uint64_t time)
         conn_refill(conn, time);
 }
 
-/* Each second: a line of progress, in its place on a terminal. */
-static void tick_cb(evutil_socket_t fd, short what, void *arg)
+/* A line of progress, in its place on a terminal. Where it would block, there
+ * is none: to wait for the terminal would be measured as a slow server. */
+static void print_progress(const struct load *load)
 {
     static const char *const phases[] = {
         "set-up", "warm-up", "measuring", "the last answers"};
-    struct load *load = arg;
+    struct pollfd pollfd = {.fd = STDERR_FILENO, .events = POLLOUT};
     int terminal = isatty(STDERR_FILENO);
 
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
     fprintf(stderr, "%s%s: %zu of %zu connections, %" PRIu64 " requests/s%s",
         terminal ? "\r\033[K" : "", phases[load->phase],
         load->phase == SET_UP ? load->ready : load->opened - load->lost,
         load->options.connections, load->total.answers - load->ticked,
         terminal ? "" : "\n");
-    load->ticks = load->total.answers == load->ticked ? load->ticks + 1 : 0;
-    load->ticked = load->total.answers;
-    if (load->phase == SET_UP && load->ticks == PATIENCE)
-        load_fail(load, "no answer came for ten seconds");
 }
 
-/* Close what is open. What is still due counts as well. */
+/* Each second. A set-up that stands still may go on at another address, if
+ * there is no connection yet. */
+static void tick_cb(evutil_socket_t fd, short what, void *arg)
+{
+    struct load *load = arg;
+
+    print_progress(load);
+    load->ticks = load->total.answers == load->ticked ? load->ticks + 1 : 0;
+    load->ticked = load->total.answers;
+    if (load->phase != SET_UP || load->ticks < PATIENCE)
+        return;
+    load->ticks = 0;
+    if (!try_next_address(load))
+        fail_to_connect(load, "no answer came for ten seconds");
+}
+
+/* Close what is open. What is still due counts as well. Where nothing at all
+ * has come in the last second for what was under way, the server is silent. */
 static void finish(struct load *load)
 {
     if (load->phase == MEASURE)
         next_phase(load);
-    for (size_t i = 0; i < load->opened; i++)
-        if (load->conns[i].fd >= 0)
-            conn_close(&load->conns[i]);
+    for (size_t i = 0; i < load->opened; i++) {
+        struct conn *conn = &load->conns[i];
+
+        if (conn->fd < 0)
+            continue;
+        load->result.silent +=
+            load->phase > DRAIN && conn->under_way > 0 && !conn->heard;
+        conn_close(conn);
+    }
     uint64_t time = now(), due;
     while (load->options.rate > 0 && load->phase >= DRAIN &&
            (due = due_time(load, load->given)) < load->until) {
@@ -361,26 +453,35 @@ static struct event_base *make_base(double rate)
     return base;
 }
 
+/* All that is needed for the connections, before the first one is opened. */
+static void prepare(struct load *load)
+{
+    const struct options *options = &load->options;
+
+    load->base = make_base(options->rate);
+    load->addresses = load->address = resolve(options->host, options->port);
+    if (options->server > 0 && kill(options->server, 0) != 0 && errno != EPERM)
+        err(1, "cannot watch process %d", options->server);
+    make_script(&load->script, options);
+    load->conns = calloc(options->connections, sizeof(struct conn));
+    load->dues =
+        calloc(options->connections * options->pipeline, sizeof(uint64_t));
+    if (!load->conns || !load->dues)
+        err(1, "cannot make %zu connections", options->connections);
+    TAILQ_INIT(&load->free);
+}
+
 int main(int argc, char **argv)
 {
     static struct load load = {.from = UINT64_MAX, .until = UINT64_MAX};
     struct timeval second = {1, 0};
 
+    open_standard_fds();
     setvbuf(stdout, NULL, _IOLBF, 0);
     parse_options(&load.options, argc, argv);
     signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of send, no death */
     prepare_process(&load.options);
-
-    //> make
-    load.base = make_base(load.options.rate);
-    load.address = resolve(load.options.host, load.options.port);
-    make_script(&load.script, &load.options);
-    load.conns = calloc(load.options.connections, sizeof(struct conn));
-    load.dues = calloc(
-        load.options.connections * load.options.pipeline, sizeof(uint64_t));
-    if (!load.conns || !load.dues)
-        err(1, "cannot make %zu connections", load.options.connections);
-    TAILQ_INIT(&load.free);
+    prepare(&load);
 
     //> events
     load.phase_event = evtimer_new(load.base, phase_cb, &load);
@@ -399,10 +500,11 @@ int main(int argc, char **argv)
 
     //> run
     open_more(&load);
-    if (event_base_dispatch(load.base) < 0)
-        errx(1, "the event loop failed");
+    if (!load.failed && event_base_dispatch(load.base) != 0)
+        fail(&load, "the event loop failed");
     finish(&load);
-    print_result(&load.result, &load.options);
+    if (!load.failed)
+        print_result(&load.result, &load.options);
 
     //> clean-up
     for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
@@ -410,9 +512,11 @@ int main(int argc, char **argv)
     event_free(load.due_event);
     event_free(load.phase_event);
     event_base_free(load.base);
-    evutil_freeaddrinfo(load.address);
+    evutil_freeaddrinfo(load.addresses);
     free_script(&load.script);
     free(load.dues);
     free(load.conns);
-    return print_errors(&load.result);
+    int failed = load.failed || print_errors(&load.result, &load.options);
+    check_output();
+    return failed;
 }

@@ -36,8 +36,9 @@ make_hasty() {
   ln -s "$built" "$BATS_TEST_TMPDIR/load-gen"
 }
 
-# Assert what jq makes of the result.
+# Assert what jq makes of the result. (Of nothing, it makes a success.)
 assert_result() { # JQ-CONDITION
+  [[ $output ]] || fail "no result, not: $1"
   jq -e "$1" <<<"$output" >/dev/null || fail "not so: $1 in $output"
 }
 
@@ -159,8 +160,8 @@ run_c() { # < SOURCE
   # It answers each client once, in the set-up, and never again.
   build_own echo-server 's/^( *conn_echo\(conn, chunk, .*)/\1 event_del(conn->read_event);/'
   start echo-server
-  measure 0 -c 3 -p 8
-  assert_result '.requests == 0 and .unanswered == 24'
+  measure 1 -c 3 -p 8
+  assert_result '.requests == 0 and .unanswered == 24 and .silent == 3'
   assert_result '.latency_us.p50 > 1000000 and .latency_us.max < 20000000'
   assert_result '.latency_us.p50 * 1.5 > .latency_us.max'
 }
@@ -262,11 +263,53 @@ run_c() { # < SOURCE
   start_load -r 40 -c 2 -w 0.1 -d 1
   wait_for_line "^measuring: "
   kill -STOP "$server"
-  assert_exit 0
+  assert_exit 1
   kill -CONT "$server"
   output=$(<"$JSON")
   assert_result '.unanswered > 20 and .requests < 20'
   assert_result '.latency_us.max > 1500000 and .latency_us.p50 > 1000000'
+}
+
+@test "load-gen fails when the server falls silent, and says on how many connections (L7)" {
+  make_hasty
+  start echo-server
+  server=$PID
+  start_load -c 5 -w 0.1 -d 0.5
+  wait_for_line "^measuring: "
+  kill -STOP "$server"
+  assert_exit 1
+  kill -CONT "$server"
+  output=$(<"$JSON")
+  assert_result '.requests > 0 and .unanswered == 5 and .silent == 5'
+  has_lines 1 "^load-gen: no answer: 5 of 5 connections were silent at the end$"
+  # Of two connections one is not answered any more: the other goes on.
+  start_strange_echo 100 'event_del(conn->read_event);'
+  measure 1 -c 2
+  assert_result '.unanswered == 1 and .silent == 1'
+  [[ $stderr == *"load-gen: no answer: 1 of 2 connections were silent at the end" ]] || fail "$stderr"
+}
+
+@test "load-gen does not call a server silent that is slow" {
+  # A piece of at most 1024 bytes each hundredth of a second: an answer takes
+  # longer than the last answers are waited for.
+  build_own echo-server 's/^( *)(conn_echo\(conn, chunk, .*)/\1usleep(10000); \2/; s/(CHUNK = |chunk\[)[0-9]+/\11024/'
+  start echo-server
+  measure 0 -s 400000 -c 2 -p 2
+  assert_result '.silent == 0 and .unanswered > 0'
+}
+
+@test "load-gen fails when its result cannot be written (L8)" {
+  start echo-server
+  local path
+  path=$(program load-gen)
+  for option in -j -p1; do
+    # shellcheck disable=SC2016 # the inner shell's
+    for output in '>/dev/full' '>&-' '| true'; do
+      run -1 --separate-stderr bash -c "trap '' PIPE; set -o pipefail
+        '$path' $option -w 0 -d 0.1 127.0.0.1 $PORT $output"
+      [[ $stderr == *"load-gen: cannot write to standard output: "* ]] || fail "$output: $stderr"
+    done
+  done
 }
 
 @test "load-gen waits a moment for the last answers, and shows a stall at the end" {
@@ -432,6 +475,48 @@ run_c() { # < SOURCE
   assert_output --regexp "^load-gen: cannot resolve no-such-host.invalid: "
 }
 
+# A name with two addresses, of which the first has no server.
+@test "load-gen connects to each address of a name in turn (L9)" {
+  alone true
+  local etc=$BATS_TEST_TMPDIR/etc
+  mkdir -p "$etc"
+  printf '%s both.test\n' ::1 127.0.0.1 >"$etc/hosts"
+  echo "hosts: files" >"$etc/nsswitch.conf"
+  echo "multi on" >"$etc/host.conf"
+  server=$(program echo-server) client=$(program load-gen)
+  for address in 127.0.0.1 ::1; do
+    # shellcheck disable=SC2016 # the inner shell's
+    run -0 --separate-stderr alone --etc "$etc" bash -c '"$1" "$2" 8888 >"$4" & server=$!
+      until [[ -s $4 ]]; do sleep 0.02; done
+      "$3" -j -w 0 -d 0.2 -c 70 both.test 8888
+      kill $server' bash "$server" "$address" "$client" "$BATS_TEST_TMPDIR/ready.$address"
+    assert_result '.connections == 70 and .requests > 70'
+  done
+  run -1 alone --etc "$etc" "$client" both.test 8888
+  assert_output "load-gen: cannot connect to both.test port 8888, 0 of 1 connections ready: Connection refused"
+}
+
+@test "load-gen fails when it is interrupted before it has measured anything" {
+  build_own load-gen 's/(second = )\{1, 0\}/\1{0, 100000}/'
+  start_silent_server
+  start_load
+  wait_for_line "^set-up: "
+  kill -INT "$PID"
+  assert_exit 1
+  has_lines 1 "0 of 1 connections ready: interrupted$"
+}
+
+@test "load-gen goes on when nobody reads its progress" {
+  make_hasty
+  start echo-server
+  mkfifo "$BATS_TEST_TMPDIR/pipe"
+  exec 7<>"$BATS_TEST_TMPDIR/pipe"
+  dd if=/dev/zero "of=$BATS_TEST_TMPDIR/pipe" oflag=nonblock bs=4096 status=none 2>/dev/null || true
+  path=$(program load-gen)
+  run -0 timeout "$LIMIT" bash -c "'$path' -j -w 0 -d 0.5 127.0.0.1 $PORT 2>&7"
+  assert_result '.requests > 0'
+}
+
 @test "load-gen says that a server closes at once, or never answers" {
   start_strange_echo 1 'conn_free(conn);'
   run -1 course load-gen -c 1 127.0.0.1 "$PORT"
@@ -542,6 +627,29 @@ int main(void)
 END
   assert_success
   assert_output "0 1 1 1.003 3"
+}
+
+@test "load-gen succeeds only if it has seen all succeed, whichever allocation fails (L10)" {
+  [[ ! ${UNDER-} ]] || skip "valgrind has its own malloc"
+  [[ $BUILD != */asan ]] || build_own load-gen "" -O2
+  start echo-server
+  local path library=$BATS_TEST_TMPDIR/failing-malloc.so n status
+  path=$(program load-gen)
+  cc -shared -fPIC -o "$library" "$ROOT/tests/lib/failing-malloc.c"
+  for ((n = 1; n <= 40; n++)); do
+    status=0
+    FAIL_AT=$n LD_PRELOAD=$library timeout "$LIMIT" "$path" -j -c 2 -w 0 -d 0.02 127.0.0.1 "$PORT" \
+      >"$BATS_TEST_TMPDIR/json" 2>"$BATS_TEST_TMPDIR/said" || status=$?
+    if ((status == 0)); then
+      output=$(<"$BATS_TEST_TMPDIR/json")
+      assert_result '.requests > 0 and .unanswered == 0'
+    else
+      assert_equal "$n: $status" "$n: 1"
+      # The server was not to blame.
+      grep -q "^load-gen: cannot \|^load-gen: .*memory$" "$BATS_TEST_TMPDIR/said" ||
+        fail "$n: $(<"$BATS_TEST_TMPDIR/said")"
+    fi
+  done
 }
 
 @test "load-gen frees all that it has made" {
