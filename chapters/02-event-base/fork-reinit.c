@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <event2/util.h>
 
 static const struct timeval WAIT = {0, 200000}; /* 0.2 s */
 
@@ -131,7 +132,8 @@ static void run_parent(struct parent *parent)
 static void parent_init(struct parent *parent)
 {
     parent->base = event_base_new();
-    if (!parent->base || pipe(parent->ends) != 0)
+    if (!parent->base || pipe(parent->ends) != 0 ||
+        evutil_make_socket_nonblocking(parent->ends[0]) < 0)
         err(1, "cannot make a base and a pipe");
     parent->pipe_event = event_new(
         parent->base, parent->ends[0], EV_READ | EV_PERSIST, read_cb, parent);

@@ -15,6 +15,7 @@
 
 #include <event2/event.h>
 #include <event2/thread.h>
+#include <event2/util.h>
 
 static const struct timeval SOON = {0, 100000}; /* 0.1 s */
 static const struct timeval LATER = {0, 300000};
@@ -132,7 +133,8 @@ static void show_nonblock(struct event_base *base)
     run(base, EVLOOP_NONBLOCK, "NONBLOCK, timer at 0.1 s");
     run(base, 0, "dispatch, to let that timer run");
 
-    if (pipe(ends) != 0 || write(ends[1], "x", 1) != 1)
+    if (pipe(ends) != 0 || evutil_make_socket_nonblocking(ends[0]) < 0 ||
+        write(ends[1], "x", 1) != 1)
         err(1, "pipe");
     struct event *ready =
         event_new(base, ends[0], EV_READ | EV_PERSIST, stay_ready_cb, NULL);
