@@ -2,7 +2,7 @@
 
 lab mend 1 15
 STILL_MS=$LIMIT_MS # a connection refused for now is tried again in 1 s
-: "${COUNT:=12}" "${TIMES:=3}"
+: "${COUNT:=12}" "${TIMES:=3}" "${CROWD:=60}"
 
 # The greeting comes, and then the connection is closed.
 expect_greeting() { # CLIENT NUMBER
@@ -14,8 +14,9 @@ check 3 "From an address: new_bind" greets \
   "clients can connect, and are greeted" \
   "客户端能够连接，并收到问候"
 greets() {
-  step "the server says that it listens" "服务器报告正在监听"
+  step "the server says that it listens on 127.0.0.1" "服务器报告正在 127.0.0.1 上监听"
   start
+  expect_line '^listening on 127\.0\.0\.1 port [0-9]+$'
   step "A connects, is greeted, and the connection is closed" "A 连接，收到问候，连接随后关闭"
   connect A
   expect_greeting A 1
@@ -38,6 +39,8 @@ is_idle() {
     detail came "$(head -n 1 "$WORK/stderr")"
     fail
   }
+  step "and nothing wakes it" "没有任何东西唤醒它"
+  expect_no_wakeups 400
 }
 
 check 2 "From an address: new_bind" many_at_once \
@@ -52,29 +55,50 @@ many_at_once() {
   step "it goes on, and greets them all" "程序继续运行，向所有客户端发送问候"
   signal CONT
   for ((i = 1; i <= COUNT; i++)); do expect_greeting "c$i" "$i"; done
+  step "$CROWD clients can wait at the same time" "$CROWD 个客户端可以同时等待"
+  expect_backlog "$CROWD"
 }
 
-check 2 "The flags" listens_anew \
-  "SIGHUP makes it listen anew, and nothing of before is left" \
-  "SIGHUP 使其重新监听，不留下先前的任何东西"
+check 1 "The flags" listens_anew \
+  "each SIGHUP makes it listen anew, and nothing of before is left" \
+  "每次 SIGHUP 都使其重新监听，不留下先前的任何东西"
 listens_anew() {
   local i old
-  step "the server listens, and greets A" "服务器开始监听，并问候 A"
+  step "the server listens, and greets a client" "服务器开始监听，并问候一个客户端"
   start
   note_resources
-  old=$PORT
+  connect c1
+  expect_greeting c1 1
+  for ((i = 2; i <= TIMES + 1; i++)); do
+    old=$PORT
+    step "SIGHUP: it listens on another port, and a client is greeted there ($((i - 1)))" "SIGHUP：服务器改为监听另一个端口，客户端在那里收到问候（第 $((i - 1)) 次）"
+    listen_anew "$i"
+    connect "c$i"
+    expect_greeting "c$i" "$i"
+    step "the old port takes nobody ($((i - 1)))" "旧端口不再接受任何客户端（第 $((i - 1)) 次）"
+    ! (exec 9<>"/dev/tcp/127.0.0.1/$old") 2>/dev/null || fail "it can still be connected to" "旧端口仍然能连接"
+  done
+  step "as many descriptors are open as before" "打开的描述符和之前一样多"
+  expect_descriptors_back
+}
+
+check 1 "The flags" keeps_its_port \
+  "with a port of its own it listens on that again" \
+  "指定了端口时，重新监听的仍是这个端口"
+keeps_its_port() {
+  step "the server finds a free port, and ends" "服务器找到一个空闲端口，然后结束"
+  start
+  stop_cleanly
+  step "it is started with that port, and greets a client" "用这个端口重新启动，问候一个客户端"
+  start "$PORT"
+  OLD=$PORT
   connect A
   expect_greeting A 1
-  step "SIGHUP: it listens on another port" "SIGHUP：服务器改为监听另一个端口"
+  step "SIGHUP: it listens on the same port, and greets a client" "SIGHUP：服务器在同一个端口上监听，并问候一个客户端"
   listen_anew 2
-  step "B is greeted there" "B 在新端口上收到问候"
+  ((PORT == OLD)) || fail "it listens on another port" "监听的是另一个端口"
   connect B
   expect_greeting B 2
-  step "the old port takes nobody" "旧端口不再接受任何客户端"
-  ! (exec 9<>"/dev/tcp/127.0.0.1/$old") 2>/dev/null || fail "it can still be connected to" "旧端口仍然能连接"
-  step "after $TIMES SIGHUPs as many descriptors are open as before" "收到 $TIMES 次 SIGHUP 之后，打开的描述符和之前一样多"
-  for ((i = 2; i <= TIMES; i++)); do listen_anew $((i + 1)); done
-  expect_descriptors_back
 }
 
 # Tell it to listen anew, and wait for its ready line, which is this one of all.
@@ -88,6 +112,7 @@ check 1 "How it works" ends_well \
   "it ends at SIGTERM and frees all" \
   "收到 SIGTERM 后释放全部资源并退出"
 ends_well() {
+  local i
   find_all_leaks
   step "the server greets A, listens anew, and greets B" "服务器问候 A，重新监听，再问候 B"
   start
@@ -96,6 +121,14 @@ ends_well() {
   listen_anew 2
   connect B
   expect_greeting B 2
+  note_resources
+  step "clients that break their connections off (RST) before they are greeted hold nothing" "还没收到问候就中断连接（RST）的客户端，什么也不占用"
+  hold
+  for i in 1 2 3; do connect "r$i" linger=0; done
+  for i in 1 2 3; do reset "r$i"; done
+  signal CONT
+  settle
+  expect_descriptors_back
   step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
   stop_cleanly
 }

@@ -1,17 +1,21 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* backlog-zero.c -- greets each client, on a socket that it made itself.
  *
- * Build: cc -o backlog-zero backlog-zero.c -levent
+ * Build: cc -o backlog-zero backlog-zero.c -levent_core
  * Run:   ./backlog-zero [PORT]            (9995, on 127.0.0.1)
  * Try:   nc 127.0.0.1 9995; kill -HUP $(pidof backlog-zero), and nc again
  */
 #include <ctype.h>
 #include <err.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 
@@ -48,6 +52,28 @@ static int parse_port(const char *text)
     return (int)port;
 }
 
+/* Print a line on standard output, or on standard error as warnx(3) does. A
+ * line that would block is dropped: a callback that waits for the reader of a
+ * log stops the whole loop. A pipe that poll(2) calls writable has room for
+ * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+__attribute__((format(printf, 2, 3))) static void print_line(
+    FILE *stream, const char *format, ...)
+{
+    struct pollfd pollfd = {.fd = fileno(stream), .events = POLLOUT};
+    va_list arguments;
+
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
+    va_start(arguments, format);
+    if (stream == stderr) {
+        vwarnx(format, arguments);
+    } else {
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+    va_end(arguments);
+}
+
 /* Say where FD listens: given port 0, only the kernel knows. */
 static void print_ready(evutil_socket_t fd)
 {
@@ -61,10 +87,11 @@ static void print_ready(evutil_socket_t fd)
         sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
     if (error)
         errx(1, "getnameinfo: %s", gai_strerror(error));
-    printf("listening on %s port %s\n", host, port);
+    print_line(stdout, "listening on %s port %s", host, port);
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -76,6 +103,13 @@ static void conn_free(struct conn *conn)
     LIST_REMOVE(conn, next);
     bufferevent_free(conn->bev);
     free(conn);
+}
+
+/* What fails for one connection costs that connection, not the server. */
+static void conn_fail(struct conn *conn, const char *why)
+{
+    print_line(stderr, "lost a client: %s", why);
+    conn_free(conn);
 }
 
 /* The greeting has gone to the kernel: that was all. */
@@ -95,17 +129,21 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     struct server *server = arg;
     struct conn *conn = calloc(1, sizeof(*conn));
 
-    if (!conn)
-        err(1, "cannot take a connection");
-    conn->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!conn->bev)
-        errx(1, "cannot make a bufferevent");
+    if (conn)
+        conn->bev =
+            bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!conn || !conn->bev) {
+        print_line(stderr, "cannot take a connection");
+        free(conn);
+        evutil_closesocket(fd);
+        return;
+    }
     LIST_INSERT_HEAD(&server->conns, conn, next);
     bufferevent_setcb(conn->bev, NULL, write_cb, event_cb, conn);
     server->clients++;
     if (evbuffer_add_printf(bufferevent_get_output(conn->bev),
             "hello, client %lu\n", server->clients) < 0)
-        errx(1, "cannot greet a client");
+        conn_fail(conn, "cannot greet it");
 }
 
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
@@ -113,18 +151,18 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
     struct server *server = arg;
 
     if (evconnlistener_enable(server->listener) < 0)
-        errx(1, "cannot accept again");
+        print_line(stderr, "cannot accept again");
 }
 
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     struct server *server = arg;
 
-    warn("cannot accept, trying again in a second");
-    if (evconnlistener_disable(listener) < 0 ||
-        event_base_once(server->base, -1, EV_TIMEOUT, rest_cb, server, &REST) <
-            0)
-        errx(1, "cannot rest");
+    print_line(
+        stderr, "cannot accept, trying again in a second: %s", strerror(errno));
+    if (event_base_once(server->base, -1, EV_TIMEOUT, rest_cb, server, &REST) ==
+        0)
+        evconnlistener_disable(listener);
 }
 
 /* A socket on 127.0.0.1 and PORT that never blocks. Made by hand, it can be
@@ -154,7 +192,7 @@ static void server_listen(struct server *server)
 
 #ifdef SOLUTION
     server->listener = evconnlistener_new(server->base, accept_cb, server,
-        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, -1, fd);
+        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, SOMAXCONN, fd);
 #else
     server->listener = evconnlistener_new(server->base, accept_cb, server,
         LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
