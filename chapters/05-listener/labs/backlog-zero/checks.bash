@@ -16,7 +16,7 @@ check 3 "From an address: new_bind" greets \
 greets() {
   step "the server says that it listens on 127.0.0.1" "服务器报告正在 127.0.0.1 上监听"
   start
-  expect_line '^listening on 127\.0\.0\.1 port [0-9]+$'
+  expect_line '^listening on 127.0.0.1 port [0-9]+$'
   step "A connects, is greeted, and the connection is closed" "A 连接，收到问候，连接随后关闭"
   connect A
   expect_greeting A 1
