@@ -319,9 +319,10 @@ is_connected_to() { # PORT
   kill -STOP "$UP_PID"
   wait_for has_stopped "$UP_PID"
   exec {FILLER}<>"/dev/tcp/127.0.0.1/$UP"
-  start_proxy -c2 "127.0.0.1:$UP"
+  limit=$((${UNDER:+15} + 2))
+  start_proxy "-c$limit" "127.0.0.1:$UP"
   open_client 5
-  end=$((SECONDS + 3))
+  end=$((SECONDS + limit + 1))
   settle "$PID"
   kill -STOP "$PID"
   exec {FILLER}>&-
@@ -417,7 +418,7 @@ usual_servers
 echo_host
 resolv_conf 5301
 for upstreams in unknown.test:7001 silent.test:7001 "silent.test:7001 127.0.0.1:7001"; do
-  start_proxy -c 0.3 127.0.0.1 7000 $upstreams
+  start_proxy -c "$SLOW" 127.0.0.1 7000 $upstreams
   hello
   stop_proxy
 done
@@ -434,8 +435,8 @@ echo_host
 for servers in "5303 5301" "5399 5301" "5302 5301" "5304 5301" "5302 5305 5301" "5303 5399 5301"; do
   resolv_conf $servers
   for name in four six; do
-    start_proxy -c 2 127.0.0.1 7000 "$name.test:7001"
-    hello_within 1900
+    start_proxy -c "$((2 * SLOW))" 127.0.0.1 7000 "$name.test:7001"
+    hello
     stop_proxy
   done
 done
@@ -448,11 +449,11 @@ END
 usual_servers
 echo_host
 resolv_conf 5301
-for limit in 2 5; do
+for limit in 3 8; do
   for name in half later; do
-    start_proxy -c "$limit" 127.0.0.1 7000 "$name.test:7001"
-    hello_within 1000
-    hello_within 1000
+    start_proxy -c "$((limit * SLOW))" 127.0.0.1 7000 "$name.test:7001"
+    hello_within 2500
+    hello_within 2500
     stop_proxy
   done
 done
@@ -465,7 +466,7 @@ END
 usual_servers
 echo_host
 : >/etc/resolv.conf
-start_proxy -c 0.5 127.0.0.1 7000 four.test:7001
+start_proxy -c "$((2 * SLOW))" 127.0.0.1 7000 four.test:7001
 hello
 echo "nameserver 127.0.0.1:5301" >>/etc/resolv.conf
 hello
@@ -476,7 +477,7 @@ hello
 stop_proxy
 echo "a client that waits does not hold up one that comes after the change"
 resolv_conf 5303
-start_proxy -c 10 127.0.0.1 7000 four.test:7001
+start_proxy -c "$((10 * SLOW))" 127.0.0.1 7000 four.test:7001
 socat -u OPEN:/dev/null TCP:127.0.0.1:7000
 await grep -q "5303 AAAA" "$DIR/questions"
 resolv_conf 5301
@@ -498,9 +499,9 @@ usual_servers
 echo_host
 resolv_conf 5301
 kill -STOP "$NAME_SERVERS"
-start_proxy -c 15 127.0.0.1 7000 four.test:7001
+start_proxy -c "$((15 * SLOW))" 127.0.0.1 7000 four.test:7001
 for client in {1..20}; do
-  echo hello | socat -t 20 - TCP:127.0.0.1:7000 >"$DIR/reply.$client" &
+  echo hello | socat -t 100 - TCP:127.0.0.1:7000 >"$DIR/reply.$client" &
 done
 await eval "((\$(ls /proc/$PROXY/fd | wc -l) > 45))"
 kill -CONT "$NAME_SERVERS"
@@ -522,14 +523,13 @@ usual_servers
 echo_host
 resolv_conf 5301
 kill -STOP "$NAME_SERVERS"
-start_proxy -c 1 127.0.0.1 7000 four.test:7001
-echo hello | socat -t 20 - TCP:127.0.0.1:7000 &
+start_proxy -c "$((2 * SLOW))" 127.0.0.1 7000 four.test:7001
+echo hello | socat -t 100 - TCP:127.0.0.1:7000 &
 client=$!
-await eval "((\$(ls /proc/$PROXY/fd | wc -l) > 14))"
-sleep 0.1
+await has_question
 kill -STOP "$PROXY"
 kill -CONT "$NAME_SERVERS"
-sleep 1.2 # longer than the limit
+sleep "$((2 * SLOW)).2" # longer than the limit
 kill -CONT "$PROXY"
 wait "$client"
 stop_proxy
@@ -578,7 +578,7 @@ for port in 7000 0; do
   await eval '(($(grep -c "^listening" "$DIR/out.log") == 3))'
   port=$(sed -n 's/^listening.* port //p' "$DIR/out.log" | sort -u)
   for address in 127.0.0.1 '[::1]' 127.0.0.5; do
-    echo hello | socat -t 20 - "TCP:$address:$port"
+    echo hello | socat -t 100 - "TCP:$address:$port"
   done
   stop_proxy
 done
@@ -792,12 +792,16 @@ build_failing() { # FUNCTION
   start_echo
   start_proxy "127.0.0.1:$UP"
   open_client 5
-  begin=$(date +%s%N)
-  for _ in {1..20}; do
-    assert_talks 5
+  # On a machine that is busy with other work one round may be slow, not all.
+  for _ in {1..5}; do
+    begin=$(date +%s%N)
+    for _ in {1..20}; do
+      assert_talks 5
+    done
+    took=$((($(date +%s%N) - begin) / 1000000))
+    ((took >= 20 * 40)) || return 0
   done
-  took=$((($(date +%s%N) - begin) / 1000000))
-  ((took < 20 * 40)) || fail "20 answers took $took ms"
+  fail "20 answers took $took ms"
 }
 
 @test "tcp-proxy serves 100 clients at once" {
