@@ -83,6 +83,9 @@ test-asan: asan ## run the programs' tests on the sanitizer build
 test-valgrind: all ## run the programs' tests under valgrind (QUICK=1: no samples)
 	@UNDER=valgrind scripts/test $(if $(QUICK),--chapters,--programs)
 
+test-failures: all ## let each allocation of the servers and clients fail in turn
+	@tests/lib/sweep --jobs=$(or $(JOBS),2)
+
 # The samples' tests have 1,000 clients: select(2) is not made for so many.
 test-backends: all ## run the programs' tests on poll (QUICK=1: no samples) and select
 	@EVENT_NOEPOLL=1 scripts/test $(if $(QUICK),--chapters,--programs)
@@ -133,4 +136,5 @@ include $(wildcard scripts/teaching.mk)
 		"$(PROGRAMS). All targets: make help" >&2; exit 2
 
 .PHONY: all help ready demo test asan test-asan test-valgrind test-backends \
-	labs bench lint api-coverage install-libevent clean $(PROGRAMS) $(PROGRAMS:%=demo-%)
+	test-failures labs bench lint api-coverage install-libevent clean \
+	$(PROGRAMS) $(PROGRAMS:%=demo-%)

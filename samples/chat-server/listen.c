@@ -150,13 +150,19 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
 static struct evconnlistener *listen_at(struct listeners *listeners,
     const struct evutil_addrinfo *address, unsigned flags, in_port_t port)
 {
+    struct evconnlistener *listener;
     struct sockaddr_storage at;
 
     memcpy(&at, address->ai_addr, address->ai_addrlen);
     *port_in((struct sockaddr *)&at) = port;
     errno = ENOMEM; /* libevent does not say it */
-    return evconnlistener_new_bind(listeners->base, accept_cb, listeners, flags,
-        SOMAXCONN, (struct sockaddr *)&at, (int)address->ai_addrlen);
+    listener = evconnlistener_new_bind(listeners->base, accept_cb, listeners,
+        flags, SOMAXCONN, (struct sockaddr *)&at, (int)address->ai_addrlen);
+    if (listener && evconnlistener_enable(listener) < 0) {
+        evconnlistener_free(listener);
+        return NULL;
+    }
+    return listener;
 }
 
 /* The port that LISTENER has. */
