@@ -263,21 +263,11 @@ static void conn_leave(struct conn *conn, const char *how)
         conn_finish(conn);
 }
 
-/* Send a line. While nothing waits it goes to the socket at once; what this
- * does not take is queued, and an error is met again by the bufferevent. To
- * enable EV_WRITE, which is on, tells us if the socket cannot be watched; the
- * write does not. */
+/* Queue a line. To enable EV_WRITE, which is on, tells us if the socket cannot
+ * be watched; bufferevent_write does not. */
 static void conn_send(struct conn *conn, const char *text, size_t length)
 {
-    ssize_t sent = 0;
-
-    if (evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0)
-        sent = send(bufferevent_getfd(conn->bev), text, length, 0);
-    if (sent < 0)
-        sent = 0;
-    if ((size_t)sent == length)
-        return;
-    if (bufferevent_write(conn->bev, text + sent, length - (size_t)sent) < 0 ||
+    if (bufferevent_write(conn->bev, text, length) < 0 ||
         bufferevent_enable(conn->bev, EV_WRITE) < 0)
         conn_fail(conn, "queue a line");
 }

@@ -70,21 +70,25 @@ static void print_ready(evutil_socket_t fd)
     print_line(stdout, "listening on %s port %s", host, port);
 }
 
-/* Accept again. Where that fails, the next second will try. */
+/* Accept again, if we rest. The timer goes on: before it ends, no second line
+ * is printed. */
 void listeners_resume(struct listeners *listeners)
 {
     if (!event_pending(listeners->rest, EV_TIMEOUT, NULL))
         return;
     for (size_t i = 0; i < listeners->count; i++)
         if (evconnlistener_enable(listeners->each[i]) < 0)
-            return;
-    if (event_del(listeners->rest) < 0)
-        print_line(stderr, "cannot stop a timer");
+            return; /* rest_cb will come again */
 }
 
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
-    listeners_resume(arg);
+    struct listeners *listeners = arg;
+
+    for (size_t i = 0; i < listeners->count; i++)
+        if (evconnlistener_enable(listeners->each[i]) < 0)
+            return; /* and again in a second: the event is persistent */
+    event_del(listeners->rest);
 }
 
 /* With no descriptor left, accepting would fail without end: it rests, until a
@@ -94,10 +98,12 @@ static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     struct listeners *listeners = arg;
 
-    print_line(stderr, "cannot accept, trying again in a second: %s",
-        evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
-    if (event_add(listeners->rest, &REST) < 0)
-        return;
+    if (!event_pending(listeners->rest, EV_TIMEOUT, NULL)) {
+        print_line(stderr, "cannot accept, trying again in a second: %s",
+            evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+        if (event_add(listeners->rest, &REST) < 0)
+            return;
+    }
     for (size_t i = 0; i < listeners->count; i++)
         if (evconnlistener_disable(listeners->each[i]) < 0)
             print_line(stderr, "cannot pause accepting");
