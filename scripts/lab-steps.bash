@@ -29,6 +29,7 @@
 #   watch_allocated              see what memory is held; before it starts; then, when
 #   note_allocated                 some clients have come and left,
 #   expect_allocated_back 10       and when 10 more like them have: nothing is held for them
+#   expect_allocated_within 900    or at most so many kB, while others are connected
 #   many 60 'hello %d\n' '%d?\n' so many clients at once, each its own text, each its own
 #   many_again TEXT ANSWER         answer; %d is the client's number
 #   many_leave [reset]           all of them close, or break their connections
@@ -686,32 +687,61 @@ many() { # COUNT TEXT ANSWER
 
 # The same clients once more.
 many_again() { # TEXT ANSWER
-  local i
+  local i text
   for ((i = 1; i <= ${#MANY[@]}; i++)); do
-    printf '%b' "${1//%d/$i}" >"$WORK/sent"
-    cat "$WORK/sent" >&"${MANY[i - 1]}" || true
+    text=${1//%d/$i}
+    if [[ ${text%'\n'} == *'\n'* ]]; then # bash would send it line by line
+      printf '%b' "$text" >"$WORK/sent"
+      cat "$WORK/sent" >&"${MANY[i - 1]}" || true
+    else
+      printf '%b' "$text" >&"${MANY[i - 1]}" || true
+    fi
   done
   for ((i = 1; i <= ${#MANY[@]}; i++)); do
     one_of_many "$i" "${1//%d/$i}" "${2//%d/$i}"
   done
 }
 
+# No process is started for a client that gets what it should.
 one_of_many() { # NUMBER TEXT ANSWER
-  local fd=${MANY[$1 - 1]} size
+  local fd=${MANY[$1 - 1]} answer came='' LC_ALL=C
+  printf -v answer '%b' "$3"
+  if [[ $3 == *'\0'* ]]; then # what bash reads has no NUL
+    one_of_many_whole "$@"
+    return
+  fi
+  [[ ! $answer ]] ||
+    IFS= read -r -N ${#answer} -t $((LIMIT_MS * PATIENCE / 10000 + 1)) -u "$fd" came || true
+  # What comes too much comes soon.
+  if [[ $1 == 1 || $1 == "${#MANY[@]}" ]]; then
+    nap 0.1
+    ! read -r -t 0 -u "$fd" || IFS= read -r -N 100 -t 0.2 -u "$fd" answer || came+=$answer
+    printf -v answer '%b' "$3"
+  fi
+  [[ $came != "$answer" ]] || return 0
+  SENT[many]=$2 SENT_BYTES[many]=''
+  printf '%s' "$answer" >"$WORK/expected"
+  printf '%s' "$came" >"$WORK/many.out"
+  same_bytes "$WORK/expected" "$WORK/many.out" many || fail_one_of_many "$1"
+}
+
+fail_one_of_many() { # NUMBER
+  fail "this was client $1 of ${#MANY[@]}" "这是第 $1 个客户端，共 ${#MANY[@]} 个"
+}
+
+one_of_many_whole() { # NUMBER TEXT ANSWER
+  local size
   SENT[many]=$2
   printf '%b' "$3" >"$WORK/expected"
   size=$(stat -c %s "$WORK/expected")
   : >"$WORK/many.out"
-  cat <&"$fd" >"$WORK/many.out" 2>/dev/null &
+  cat <&"${MANY[$1 - 1]}" >"$WORK/many.out" 2>/dev/null &
   CLIENT[many]=$!
   until_true has_come many "$size" || true
-  # What comes too much comes soon.
-  [[ $1 != 1 && $1 != "${#MANY[@]}" ]] || nap 0.1
   kill "${CLIENT[many]}" 2>/dev/null || true
   wait "${CLIENT[many]}" 2>/dev/null || true
   unset 'CLIENT[many]'
-  same_bytes "$WORK/expected" "$WORK/many.out" many ||
-    fail "this was client $1 of ${#MANY[@]}" "这是第 $1 个客户端，共 ${#MANY[@]} 个"
+  same_bytes "$WORK/expected" "$WORK/many.out" many || fail_one_of_many "$1"
 }
 
 # All close. One that has bytes unread breaks its connection by that.
@@ -871,6 +901,14 @@ expect_allocated_back() { # CLIENTS
   local now
   now=$(allocated) || exit
   ((now < ALLOCATED + 16 * $1)) || fail "memory is still held for clients that have left" "客户端已经离开，仍为它们占着内存"
+}
+
+# It has at most so much more memory than was noted, and with no room for chance: what
+# is resident grows also by what was freed.
+expect_allocated_within() { # KB
+  local now
+  now=$(allocated) || exit
+  ((now <= ALLOCATED + 1024 * $1)) || fail "it holds more than $1 kB of memory for them" "为它们占用的内存超过 $1 kB"
 }
 
 # At most so much more memory than was noted.
