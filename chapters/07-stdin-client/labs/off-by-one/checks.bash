@@ -42,6 +42,7 @@ answers() {
   expect_printed "$WORK/all"
   step "while the server is silent, the client rests" "服务器不说话时，客户端空闲等待"
   expect_idle
+  expect_no_wakeups 400
 }
 
 check 3 "What goes wrong" exact_size \

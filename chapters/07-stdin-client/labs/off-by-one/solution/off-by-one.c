@@ -1,7 +1,7 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* off-by-one.c -- prints what a server says, byte for byte, until it closes.
  *
- * Build: cc -o off-by-one off-by-one.c -levent
+ * Build: cc -o off-by-one off-by-one.c -levent_core
  * Run:   ./off-by-one PORT                (on 127.0.0.1)
  * Try:   nc -lN 127.0.0.1 8888 in one terminal, ./off-by-one 8888 in another
  */
