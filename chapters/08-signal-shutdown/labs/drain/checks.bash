@@ -51,6 +51,7 @@ check 1 "How it works" serves \
   "it answers each client's requests one after the other" \
   "逐个应答每个客户端的请求"
 serves() {
+  local began
   step "A sends three requests at once and ends its input" "A 一次发出三个请求，随即结束输入"
   start
   connect A
@@ -66,6 +67,25 @@ serves() {
   connect B
   send B 'data 3\n'
   expect B '000\n'
+  step "while C waits, nothing wakes the server" "C 等待期间，没有任何东西唤醒服务器"
+  expect_no_wakeups 400
+  step "D is silent for a minute and is dropped (time goes fast)" "D 沉默一分钟，被断开（时间走得很快）"
+  fast_clock $((600 / PATIENCE)) # a minute is a second then, or longer
+  LIMIT_MS=8000 STILL_MS=8000
+  start
+  now_ms
+  began=$MS
+  connect D
+  sleeper E
+  echo "data $BYTES" >&"${TO[E]}"
+  expect_line "^begun: data $BYTES\$"
+  expect_closed D
+  now_ms
+  ((MS - began >= 90 * PATIENCE)) || fail "it was dropped in less than a minute" "不到一分钟就断开了"
+  step "E, that has not read its answer all this time, is not, and gets all of it" "E 这段时间一直没有读取应答，却没有被断开，并能收全"
+  { head -c "$BYTES" /dev/zero | tr '\0' 0 && echo; } >"$WORK/answer"
+  wake E
+  expect_all E "$WORK/answer"
 }
 
 check 1 "Stop" refuses \

@@ -1,7 +1,7 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* drain.c -- a server with slow answers, which must not leave anybody without.
  *
- * Build: cc -o drain drain.c -levent
+ * Build: cc -o drain drain.c -levent_core
  * Run:   ./drain [PORT [LIMIT]]      (8888, on 127.0.0.1; 5000 milliseconds)
  * Try:   nc 127.0.0.1 8888; wait 10000; and meanwhile Ctrl-C the server
  *
@@ -14,7 +14,9 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +71,28 @@ static struct timeval milliseconds(long count)
     return (struct timeval){count / 1000, count % 1000 * 1000};
 }
 
+/* Print a line on standard output, or on standard error as warnx(3) does. A
+ * line that would block is dropped: a callback that waits for the reader of a
+ * log stops the whole loop. A pipe that poll(2) calls writable has room for
+ * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+__attribute__((format(printf, 2, 3))) static void print_line(
+    FILE *stream, const char *format, ...)
+{
+    struct pollfd pollfd = {.fd = fileno(stream), .events = POLLOUT};
+    va_list arguments;
+
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
+    va_start(arguments, format);
+    if (stream == stderr) {
+        vwarnx(format, arguments);
+    } else {
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+    va_end(arguments);
+}
+
 /* Say where FD listens: given port 0, only the kernel knows. */
 static void print_ready(evutil_socket_t fd)
 {
@@ -82,7 +106,7 @@ static void print_ready(evutil_socket_t fd)
         sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
     if (error)
         errx(1, "getnameinfo: %s", gai_strerror(error));
-    printf("listening on %s port %s\n", host, port);
+    print_line(stdout, "listening on %s port %s", host, port);
 }
 
 /* Send small answers at once: with Nagle's algorithm on, the end of a long
@@ -92,10 +116,11 @@ static void set_nodelay(evutil_socket_t fd)
     int on = 1;
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
-        warn("cannot set TCP_NODELAY");
+        print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -116,25 +141,6 @@ static void conn_free(struct conn *conn)
     if (!server->listener && server->open == 0)
         event_base_loopbreak(server->base);
 }
-
-/* The last words. write_cb goes on from here when they have gone out. */
-static void conn_finish(struct conn *conn)
-{
-    conn->finished = 1;
-    if (bufferevent_write(conn->bev, "bye\n", 4) < 0)
-        errx(1, "cannot queue an answer");
-}
-
-/* To close with bytes unread would send a reset, which can overtake our answer.
- * So only our direction is closed, and read_cb throws away what still comes. */
-static void conn_half_close(struct conn *conn)
-{
-    if (shutdown(bufferevent_getfd(conn->bev), SHUT_WR) != 0 &&
-        errno != ENOTCONN)
-        warn("cannot half-close a connection");
-    if (bufferevent_enable(conn->bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
-}
 #else
 static void conn_free(struct conn *conn)
 {
@@ -146,6 +152,35 @@ static void conn_free(struct conn *conn)
 }
 #endif
 
+/* What fails for one connection costs that connection, not the server. */
+static void conn_fail(struct conn *conn, const char *why)
+{
+    print_line(stderr, "lost a client: %s", why);
+    conn_free(conn);
+}
+
+#ifdef SOLUTION
+/* The last words. write_cb goes on from here when they have gone out. */
+static void conn_finish(struct conn *conn)
+{
+    conn->finished = 1;
+    if (bufferevent_write(conn->bev, "bye\n", 4) < 0)
+        conn_fail(conn, "cannot queue its last line");
+}
+
+/* To close with bytes unread would send a reset, which can overtake our answer.
+ * So only our direction is closed, and read_cb throws away what still comes. */
+static void conn_half_close(struct conn *conn)
+{
+    if (shutdown(bufferevent_getfd(conn->bev), SHUT_WR) != 0 &&
+        errno != ENOTCONN)
+        print_line(
+            stderr, "cannot half-close a connection: %s", strerror(errno));
+    if (bufferevent_enable(conn->bev, EV_READ) < 0)
+        conn_fail(conn, "cannot read on");
+}
+
+#endif
 /* Whether a request is under way: not yet answered, or the answer not sent. */
 static int conn_is_busy(const struct conn *conn)
 {
@@ -153,26 +188,24 @@ static int conn_is_busy(const struct conn *conn)
            evbuffer_get_length(bufferevent_get_output(conn->bev)) > 0;
 }
 
-/* Begin what LINE asks for. When the answer has gone out, write_cb goes on. */
-static void conn_begin(struct conn *conn, const char *line)
+/* Begin what LINE asks for; 0, or -1 if it cannot be done. When the answer has
+ * gone out, write_cb goes on. */
+static int conn_begin(struct conn *conn, const char *line)
 {
     struct evbuffer *output = bufferevent_get_output(conn->bev);
     long count = parse_number(line, "data ", MAX_DATA);
-    int result;
 
     conn->wait = parse_number(line, "wait ", MAX_WAIT);
     if (conn->wait >= 0) {
         struct timeval delay = milliseconds(conn->wait);
-        printf("begun: wait %ld\n", conn->wait);
-        result = event_add(conn->timer, &delay);
-    } else if (count > 0) {
-        printf("begun: data %ld\n", count);
-        result = evbuffer_add_printf(output, "%0*d\n", (int)count, 0);
-    } else {
-        result = evbuffer_add_printf(output, "unknown request\n");
+        print_line(stdout, "begun: wait %ld", conn->wait);
+        return event_add(conn->timer, &delay);
     }
-    if (result < 0)
-        errx(1, "cannot answer");
+    if (count > 0) {
+        print_line(stdout, "begun: data %ld", count);
+        return evbuffer_add_printf(output, "%0*d\n", (int)count, 0);
+    }
+    return evbuffer_add_printf(output, "unknown request\n");
 }
 
 /* Nothing is under way: begin the next request, or read until there is one. */
@@ -193,9 +226,10 @@ static void conn_next(struct conn *conn)
         conn_free(conn);
     } else if (line) {
         bufferevent_disable(conn->bev, EV_READ);
-        conn_begin(conn, line);
+        if (conn_begin(conn, line) < 0)
+            conn_fail(conn, "cannot answer it");
     } else if (bufferevent_enable(conn->bev, EV_READ) < 0) {
-        errx(1, "cannot watch a connection");
+        conn_fail(conn, "cannot read on");
     }
     free(line);
 }
@@ -206,7 +240,7 @@ static void timer_cb(evutil_socket_t fd, short what, void *arg)
     struct evbuffer *output = bufferevent_get_output(conn->bev);
 
     if (evbuffer_add_printf(output, "waited %ld\n", conn->wait) < 0)
-        errx(1, "cannot answer");
+        conn_fail(conn, "cannot answer it");
 }
 
 static void read_cb(struct bufferevent *bev, void *arg)
@@ -263,20 +297,27 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     struct server *server = arg;
     struct conn *conn = calloc(1, sizeof(*conn));
 
-    if (!conn)
-        err(1, "cannot take a connection");
+    if (conn)
+        conn->timer = evtimer_new(server->base, timer_cb, conn);
+    if (conn && conn->timer)
+        conn->bev =
+            bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!conn || !conn->bev) {
+        print_line(stderr, "cannot take a connection");
+        if (conn && conn->timer)
+            event_free(conn->timer);
+        free(conn);
+        evutil_closesocket(fd);
+        return;
+    }
     set_nodelay(fd);
     conn->server = server;
-    conn->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    conn->timer = evtimer_new(server->base, timer_cb, conn);
-    if (!conn->bev || !conn->timer)
-        errx(1, "cannot make a connection");
     LIST_INSERT_HEAD(&server->conns, conn, next);
     server->open++;
     bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
-    bufferevent_set_timeouts(conn->bev, &IDLE, &IDLE);
-    if (bufferevent_enable(conn->bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
+    if (bufferevent_set_timeouts(conn->bev, &IDLE, NULL) < 0 ||
+        bufferevent_enable(conn->bev, EV_READ) < 0)
+        conn_fail(conn, "cannot read from it");
 }
 
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
@@ -284,7 +325,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
     struct server *server = arg;
 
     if (server->listener && evconnlistener_enable(server->listener) < 0)
-        errx(1, "cannot accept again");
+        print_line(stderr, "cannot accept again");
 }
 
 /* With no descriptor left, accepting would fail without end: it rests. */
@@ -292,11 +333,11 @@ static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     struct server *server = arg;
 
-    warn("cannot accept, trying again in a second");
-    evconnlistener_disable(listener);
-    if (event_base_once(server->base, -1, EV_TIMEOUT, rest_cb, server, &REST) <
+    print_line(
+        stderr, "cannot accept, trying again in a second: %s", strerror(errno));
+    if (event_base_once(server->base, -1, EV_TIMEOUT, rest_cb, server, &REST) ==
         0)
-        errx(1, "cannot rest");
+        evconnlistener_disable(listener);
 }
 
 #ifdef SOLUTION
@@ -304,21 +345,24 @@ static void accept_error_cb(struct evconnlistener *listener, void *arg)
 static void stop_cb(evutil_socket_t signum, short what, void *arg)
 {
     struct server *server = arg;
-    struct conn *conn;
+    struct conn *conn, *after;
 
     if (!server->listener) {
         event_base_loopbreak(server->base);
         return;
     }
-    printf("draining %u\n", server->open);
+    print_line(stdout, "draining %u", server->open);
     evconnlistener_free(server->listener);
     server->listener = NULL;
     if (server->open == 0)
         event_base_loopbreak(server->base);
-    event_base_loopexit(server->base, &server->limit);
-    LIST_FOREACH (conn, &server->conns, next)
+    if (event_base_loopexit(server->base, &server->limit) < 0)
+        event_base_loopbreak(server->base); /* now, or it might never end */
+    for (conn = LIST_FIRST(&server->conns); conn; conn = after) {
+        after = LIST_NEXT(conn, next);
         if (!conn_is_busy(conn))
             conn_finish(conn);
+    }
 }
 #else
 static void stop_cb(evutil_socket_t signum, short what, void *arg)
@@ -340,7 +384,7 @@ static struct evconnlistener *listen_on(struct server *server, long port)
     struct evconnlistener *listener =
         evconnlistener_new_bind(server->base, accept_cb, server,
             LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-            -1, (struct sockaddr *)&address, sizeof(address));
+            SOMAXCONN, (struct sockaddr *)&address, sizeof(address));
 
     if (!listener)
         err(1, "cannot listen on port %ld", port);
@@ -377,7 +421,7 @@ int main(int argc, char **argv)
     server.listener = listen_on(&server, port);
     print_ready(evconnlistener_get_fd(server.listener));
     int result = event_base_dispatch(server.base);
-    printf("cut off %u\n", server.open);
+    print_line(stdout, "cut off %u", server.open);
 
     while (!LIST_EMPTY(&server.conns))
         conn_free(LIST_FIRST(&server.conns));
