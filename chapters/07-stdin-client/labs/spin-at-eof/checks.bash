@@ -91,6 +91,8 @@ rests() {
   send S "$SECOND\n"
   expect_line "^$SECOND\$"
   expect_rest
+  step "nothing else wakes it" "此外没有任何东西唤醒它"
+  expect_no_wakeups 400
 }
 
 check 2 "End of input: half-close" server_knows \
@@ -139,17 +141,24 @@ check 2 "End of input: half-close" drains_first \
   "what still waits to be sent goes out before the end does" \
   "还没发完的数据先发完，再告知结束"
 drains_first() {
+  local LIMIT_MS=4000 STILL_MS=4000
+  environment EVENT_NOEPOLL=1 # so that the engine knows the calls of poll
   step "the server reads nothing, until more is typed than the kernel takes" "服务器不读；不断输入，直到内核再也装不下"
   call_narrow
+  type "$FIRST\n"
+  expect S "$FIRST\n"
   pause S
+  watch_blocking
   type_too_much
   step "the input ends, and the client waits without using the processor" "输入结束，客户端等待时不占用处理器"
   end_input
   expect_rest
+  nap "$((PATIENCE * 6 / 100)).$((PATIENCE * 6 % 100 / 10))"
+  expect_not_blocked
   step "the server reads on, and gets all that was typed" "服务器继续读，收到全部输入"
   resume S
-  until_more S "$(stat -c %s "$WORK/typed")"
-  cmp -s "$WORK/typed" "$WORK/S.out" || fail "not all of the input has come to the server" "服务器没有收到全部输入"
+  until_more S $((AT[S] + $(stat -c %s "$WORK/typed")))
+  cmp -s -i "0:${AT[S]}" "$WORK/typed" "$WORK/S.out" || fail "not all of the input has come to the server" "服务器没有收到全部输入"
   # shellcheck disable=SC2034 # all of it was expected
   AT[S]=$(size_of S)
   step "then it sees the end" "然后得知输入结束"
@@ -159,6 +168,13 @@ drains_first() {
   half_close S
   expect_exit 0
   expect_output "$LAST\n"
+  step "a server that is lost before all has been sent: the client ends with status 1" "还没发完服务器就断开：客户端以退出码 1 结束"
+  call_narrow
+  pause S
+  type_too_much
+  end_input
+  close S
+  expect_exit 1
 }
 
 check 1 "The end" no_input \

@@ -1,7 +1,7 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* spin-at-eof.c -- sends standard input to a server and prints its replies.
  *
- * Build: cc -o spin-at-eof spin-at-eof.c -levent
+ * Build: cc -o spin-at-eof spin-at-eof.c -levent_core
  * Run:   ./spin-at-eof PORT               (on 127.0.0.1)
  * Try:   nc -l 127.0.0.1 8888 in one terminal, ./spin-at-eof 8888 in another
  */
@@ -47,7 +47,8 @@ static int parse_port(const char *text)
     return (int)port;
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -73,7 +74,8 @@ static void input_end(struct client *client)
 
 #endif
 /* Standard input goes to the output buffer. It is left blocking, since it may
- * be shared with the shell: one read for each callback cannot block. */
+ * be shared with the shell; one read for each callback waits only if another
+ * program that shares it was quicker. */
 static void stdin_cb(evutil_socket_t fd, short what, void *arg)
 {
     char chunk[16384];
@@ -190,6 +192,7 @@ int main(int argc, char **argv)
     if (!client.bev || !client.input_event)
         errx(1, "cannot prepare the client");
     client_run(&client, port);
+    size_t unsent = evbuffer_get_length(bufferevent_get_output(client.bev));
 
     event_free(client.input_event);
     bufferevent_free(client.bev);
@@ -197,5 +200,7 @@ int main(int argc, char **argv)
     if (client.error)
         errx(1, "the connection failed: %s",
             evutil_socket_error_to_string(client.error));
+    if (unsent > 0)
+        errx(1, "the server closed before %zu bytes were sent", unsent);
     return 0;
 }
