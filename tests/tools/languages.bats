@@ -318,7 +318,7 @@ recorded ch/README.zh.md'
 
 @test "languages finds the pages of its repository by itself" {
   mkdir -p scripts chapters/01-x samples/y elsewhere
-  cp "$ROOT/scripts/languages" scripts
+  cp -r "$ROOT/scripts/languages" "$ROOT/scripts/lib" scripts
   for page in README.md chapters/A.md chapters/01-x/README.zh.md \
     samples/y/README.md elsewhere/README.md; do
     echo '# A' >"$page"

@@ -237,7 +237,7 @@ filled README.md'
 
 @test "snippets finds the pages of its repository by itself" {
   mkdir -p scripts chapters/01-x samples/y elsewhere
-  cp "$ROOT/scripts/snippets" scripts
+  cp -r "$ROOT/scripts/snippets" "$ROOT/scripts/lib" scripts
   page '```c' '```'
   for file in README.zh.md chapters/A.md chapters/01-x/README.zh.md \
     samples/y/README.md elsewhere/README.md; do

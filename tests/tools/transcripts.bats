@@ -289,7 +289,7 @@ README.md:18: the block is never closed'
 
 @test "transcripts finds the English pages of its repository by itself" {
   mkdir -p scripts chapters/01-x samples/y elsewhere
-  cp "$ROOT/scripts/transcripts" "$ROOT/scripts/alone" scripts
+  cp -r "$ROOT/scripts/transcripts" "$ROOT/scripts/alone" "$ROOT/scripts/lib" scripts
   page '>>>console' '$ echo a' 'a' '>>>'
   for file in README.zh.md chapters/A.md chapters/01-x/README.md \
     samples/y/README.md elsewhere/README.md; do
