@@ -4,6 +4,11 @@
 # A test starts a server with `start NAME`, which sets PID, PORT and LOG, and
 # leaves the ending to teardown. The exit status counts: a server that crashes
 # or leaks (in the sanitizer build, or under valgrind) fails its test.
+#
+# Green tests may take their time, red ones may not. Once a test of a file has
+# waited in vain, the file is late: its other tests wait less, and what is left
+# after a while is not run. So a chapter's tests end within a minute, whatever
+# the program does.
 
 bats_load_library bats-support
 bats_load_library bats-assert
@@ -19,17 +24,36 @@ export MALLOC_PERTURB_=165 GLIBC_TUNABLES=glibc.malloc.tcache_count=0
 export ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=1:exitcode=99
 export UBSAN_OPTIONS=print_stacktrace=1
 
-LIMIT=${LIMIT:-20} # seconds that a test waits for something at the most
+# Seconds: what a test waits for something at the most, and for the ready line of
+# a program that sleeps all the time; what a test may take, whatever it does. In a
+# file that is late it is less, and so much is left for the file.
+LIMIT=${LIMIT:-20} REST_LIMIT=5 TEST_LIMIT=300
+LATE_LIMIT=$((LIMIT < 4 ? LIMIT : 4)) LATE_TEST_LIMIT=60 LATE_BUDGET=300
+case $BATS_TEST_FILENAME in
+  "$ROOT"/tests/[0-9]*) TEST_LIMIT=30 LATE_TEST_LIMIT=8 LATE_BUDGET=15 ;;
+  "$ROOT"/tests/samples/*) TEST_LIMIT=120 LATE_TEST_LIMIT=30 LATE_BUDGET=40 ;;
+esac
+[[ $BUILD != */asan ]] || TEST_LIMIT=$((2 * TEST_LIMIT))
 UNDER_COMMAND=()
 if [[ ${UNDER-} == valgrind ]]; then
-  LIMIT=120
+  LIMIT=120 LATE_LIMIT=60 REST_LIMIT=60 TEST_LIMIT=600 LATE_TEST_LIMIT=300 LATE_BUDGET=600
   UNDER_COMMAND=(valgrind -q --error-exitcode=99 --leak-check=full
     "--show-leak-kinds=definite,indirect"
     "--errors-for-leak-kinds=definite,indirect"
     "--log-file=$BATS_TEST_TMPDIR/valgrind.%p.log")
 fi
+READY='^listening on' # how the line of a server that is ready begins
 declare -A STARTED=() # the log of each program in the background, by its pid
+declare -A RESTING=() # the ticks that it has used, and since when no more
 OTHERS=()             # pids of what else runs: clients, senders, other servers
+
+# What the tests of a file know of each other; scripts/test runs them in pieces.
+SHARED=${COURSE_SHARED:+$COURSE_SHARED/${BATS_TEST_FILENAME##*/}}
+SHARED=${SHARED:-$BATS_FILE_TMPDIR}
+mkdir -p "$SHARED"
+LATE=$SHARED/late # its first line: when it became so
+BEGAN=$EPOCHSECONDS
+[[ ! -e $LATE ]] || LIMIT=$LATE_LIMIT
 
 # Where the program is. One that a test has built for itself comes first, then
 # one with a defect put back (scripts/test-the-tests), then the course's.
@@ -52,7 +76,7 @@ source_of() { # NAME
 course() { # NAME [ARG...]
   local path
   path=$(program "$1")
-  timeout "$LIMIT" "${UNDER_COMMAND[@]}" "$path" "${@:2}"
+  timeout -k 1 "$LIMIT" "${UNDER_COMMAND[@]}" "$path" "${@:2}"
 }
 
 # Build a private copy of a program with other compiler flags, or from a source
@@ -79,47 +103,51 @@ build_own() { # NAME SED-SCRIPT [FLAG...]
 find_leaks_in() { # NAME
   ASAN_OPTIONS+=:detect_stack_use_after_return=1
   [[ ! ${UNDER-} && $BUILD != */asan ]] || return 0
-  local built=$BATS_FILE_TMPDIR/$1.leaks # once for all tests of a file
+  local built=$SHARED/$1.leaks lock # once for all tests of a file
+  exec {lock}>"$built.lock"
+  flock "$lock"
   if [[ ! -x $built ]]; then
     build_own "$1" "" -fsanitize=address
     mv "$BATS_TEST_TMPDIR/$1" "$built"
   fi
+  exec {lock}>&-
   ln -s "$built" "$BATS_TEST_TMPDIR/$1"
 }
 
 # Start a program in the background, without waiting for it. FDS limits its
-# descriptors, and then its log to 20 MB: without descriptors, a program that
-# does not rest writes a warning each time it asks for one.
+# descriptors. Its log is limited as well: a program that floods it is not to
+# fill the disk.
 spawn() { # NAME [ARG...]
-  local path
-  path=$(program "$1")
+  BINARY=$(program "$1")
   LOG=$BATS_TEST_TMPDIR/$1.${#STARTED[@]}.log
   : >"$LOG"
   (
     # valgrind keeps 12 descriptors for itself.
     [[ -z ${FDS-} ]] || {
       ulimit -n $((FDS + ${UNDER:+12} + 0))
-      ulimit -f 20480
-      trap '' XFSZ
     }
-    exec "${UNDER_COMMAND[@]}" "$path" "${@:2}"
+    ulimit -f 20480 || true
+    trap '' XFSZ
+    exec "${UNDER_COMMAND[@]}" "$BINARY" "${@:2}"
   ) >"$LOG" 2>&1 </dev/null 3>&- &
   PID=$!
   STARTED[$PID]=$LOG
+  echo "$PID" >>"$BATS_TEST_TMPDIR/started"
 }
 
 # Start a server and learn its port from its ready line.
 start() { # NAME [ADDRESS [PORT]]
   spawn "$1" "${2:-127.0.0.1}" "${3:-0}"
-  wait_for_line '^listening on .* port [0-9]+$'
+  wait_for_line "$READY"' .* port [0-9]+$'
   PORT=$(sed -n 's/^listening on .* port //p' "$LOG" | head -n 1)
 }
 
-# Poll until the command succeeds.
+# Poll until the command succeeds. (In a trap, as the end of a test that took too
+# long is, a plain "return" has the status from before the trap.)
 wait_for() { # COMMAND...
   local end=$((SECONDS + LIMIT))
   until "$@"; do
-    ((SECONDS < end)) || { fail "waited $LIMIT s in vain for: $*" || return; }
+    ((SECONDS < end)) || { fail "waited $LIMIT s in vain for: $*" || return 1; }
     sleep 0.02
   done
 }
@@ -132,11 +160,36 @@ wait_for_line() { # REGEX [COUNT]
   local end=$((SECONDS + LIMIT))
   until has_lines "${2:-1}" "$1"; do
     if ! is_running "$PID" && ! has_lines "${2:-1}" "$1"; then
-      fail "ended early, without the line: $1" || return
+      fail "ended early, without the line: $1" || return 1
     fi
-    ((SECONDS < end)) || { fail "waited $LIMIT s in vain for the line: $1" || return; }
+    if [[ $1 == "$READY"* ]] && never_ready; then
+      fail "does not become ready: no line $1" || return 1
+    fi
+    ((SECONDS < end)) || { fail "waited $LIMIT s in vain for the line: $1" || return 1; }
     sleep 0.02
   done
+  [[ $1 != "$READY"* ]] || : >"$(mark_of ready)"
+}
+
+mark_of() { # WORD: a file about the program, for the other tests
+  local name=${LOG##*/}
+  echo "$SHARED/${name%%.*}.$1"
+}
+
+# Nobody waits twice for a program of the course that has never become ready, nor
+# long for one that sleeps all the time: one that is only slow wants the processor.
+never_ready() {
+  local ticks
+  [[ ${STARTED[$PID]-} && ! ${UNDER-} ]] || return
+  ticks=$(ticks_of "$PID")
+  if [[ ${RESTING[$PID]-} != "$ticks "* ]]; then
+    RESTING[$PID]="$ticks $SECONDS"
+  fi
+  if ((SECONDS - ${RESTING[$PID]#* } > REST_LIMIT)); then
+    [[ $BINARY != "$BUILD"/* ]] || : >"$(mark_of unready)"
+  else
+    [[ $BINARY == "$BUILD"/* && -e $(mark_of unready) && ! -e $(mark_of ready) ]]
+  fi
 }
 
 count_lines() { # REGEX
@@ -197,7 +250,7 @@ start_silent_server() {
 assert_exit() { # STATUS [PID]
   local pid=${2:-$PID} status=0
   wait_for has_ended "$pid"
-  wait "$pid" || status=$?
+  wait "$pid" 2>/dev/null || status=$?
   unset "STARTED[$pid]"
   assert_equal "exit status $status" "exit status $1"
 }
@@ -229,7 +282,7 @@ settle() { # PID
     now=$(ticks_of "$1")
     if [[ $now == "$before" ]]; then quiet=$((quiet + 1)); else quiet=0; fi
     before=$now
-    ((SECONDS < end)) || { fail "process $1 does not come to rest" || return; }
+    ((SECONDS < end)) || { fail "process $1 does not come to rest" || return 1; }
     sleep 0.15
   done
 }
@@ -329,27 +382,107 @@ has_heard() { # PID
 stop() { # PID
   if ! waits_for_clients "$1"; then
     kill -TERM "$1"
-    wait_for has_heard "$1" || kill -KILL "$1"
+    wait_for has_heard "$1" || kill_quietly "$1"
   fi
   has_ended "$1" || kill -TERM "$1"
-  wait_for has_ended "$1" || kill -KILL "$1"
+  wait_for has_ended "$1" || kill_quietly "$1"
 }
 
+# Bash tells of a job that was killed when it next looks: here.
+kill_quietly() { # PID
+  local i
+  {
+    kill -KILL "$1"
+    for ((i = 0; i < 250; i++)); do
+      is_running "$1" || break
+      sleep 0.02
+    done
+    sleep 0.02
+  } 2>/dev/null
+}
+
+# --- the end of a test, and of a file that is late ---
+
+# The processes below a test, except what bats and we keep an eye on it with, into
+# FAMILY: see children in proc(5).
+find_family() { # PID EXCEPT-PID...
+  local i child
+  FAMILY=("$1")
+  for ((i = 0; i < ${#FAMILY[@]}; i++)); do
+    while read -r child; do
+      [[ " ${*:2} " == *" $child "* ]] || FAMILY+=("$child")
+    done < <(cat "/proc/${FAMILY[i]}/task/"*/children 2>/dev/null | tr ' ' '\n')
+  done
+}
+
+# End the test when its time is up, whatever it waits for: what runs in the
+# foreground is ended, and then bash hears the signal.
+keep_time() { # PID...: what of the test's own processes is to live on
+  local quiet age pid signal
+  trap - ABRT DEBUG ERR EXIT
+  exec {quiet}<> <(:)
+  while read -r -t 0.5 -u "$quiet" _ || is_running "$$"; do
+    age=$((EPOCHSECONDS - BEGAN))
+    ((age > TEST_LIMIT)) || { ((age > LATE_TEST_LIMIT)) && [[ -e $LATE ]]; } || continue
+    : >"$BATS_TEST_TMPDIR/ending"
+    kill -ABRT "$$"
+    find_family "$$" "$@" "$BASHPID"
+    # Bash has a word to say about who was killed, but none after SIGPIPE.
+    for signal in PIPE KILL; do
+      for pid in "${FAMILY[@]:1}"; do
+        grep -qx "$pid" "$BATS_TEST_TMPDIR/started" || kill "-$signal" "$pid"
+      done
+      read -r -t 0.5 -u "$quiet" _ || true
+    done
+    rm "$BATS_TEST_TMPDIR/ending"
+    BEGAN=$EPOCHSECONDS # or it would be ended again at once, while it clears up
+  done
+}
+
+note_late() {
+  ((EPOCHSECONDS - BEGAN < LATE_LIMIT)) || [[ -e $LATE ]] || echo "$EPOCHSECONDS" >"$LATE"
+}
+
+# All that a test has started ends with it, without a word of bash about how.
 course_teardown() {
   local pid status log failed=
+  {
+    for ((status = 0; status < 100; status++)); do
+      [[ ! -e $BATS_TEST_TMPDIR/ending ]] || sleep 0.05
+    done
+    kill -KILL "$KEEPER"
+    wait "$KEEPER"
+  } 2>/dev/null || true
+  # Who has failed need not be asked for long to end.
+  if [[ ${BATS_TEST_COMPLETED-} != 1 ]]; then
+    note_late
+    LIMIT=2
+  fi
   for pid in "${OTHERS[@]}"; do
-    has_ended "$pid" || kill -KILL "$pid"
+    has_ended "$pid" || kill_quietly "$pid"
+    wait "$pid" 2>/dev/null || true
   done
   for pid in "${!STARTED[@]}"; do
     status=0
     has_ended "$pid" || stop "$pid"
-    wait "$pid" || status=$?
+    wait "$pid" 2>/dev/null || status=$?
     ((status == 0)) || failed+="a program ended with status $status; "
+    ((status == 0)) || LIMIT=2
   done
   if [[ $failed || ${BATS_TEST_COMPLETED-} != 1 ]]; then
+    note_late
     for log in "$BATS_TEST_TMPDIR"/*.log; do
       [[ ! -s $log ]] || { echo "--- ${log##*/}" && head -c 4000 "$log"; }
     done
   fi
   [[ ! $failed ]] || fail "$failed"
 }
+
+if [[ -e $LATE ]] && ((EPOCHSECONDS - $(<"$LATE") > LATE_BUDGET)); then
+  fail "not run: its file had $LATE_BUDGET s more when a test had waited in vain"
+fi
+read -r -a others <"/proc/$$/task/$$/children" || true # it has no line feed
+keep_time "${others[@]}" 3>&- 4>&- >/dev/null 2>&1 </dev/null &
+KEEPER=$!
+# As bats ends a test after BATS_TEST_TIMEOUT, which it names.
+trap 'BATS_TEST_TIMEOUT=$((EPOCHSECONDS - BEGAN)) bats_timeout_trap' ABRT
