@@ -72,6 +72,80 @@ known_lines() {
   assert_success
 }
 
+# A copy of the small course, as it is where git cannot or need not tell what belongs
+# to it; what is generated and a student's own labs are there as well.
+copy_course() { # DIR
+  cp -r "$COURSE" "$1"
+  rm -rf "$1/.git" "$1/build"
+  mkdir -p "$1/build" "$1/labs/03-tiny"
+  touch "$1/build/old" "$1/labs/03-tiny/tiny.c"
+}
+
+assert_whole() { # DIR
+  for file in Makefile README.md chapters/03-event/echo-server.c chapters/03-event/labs/tiny/{tiny.c,TASK.md,checks.bash} scripts/lab; do
+    [[ -s $1/$file ]] || fail "there is no $file"
+  done
+  [[ ! -e $1/build && ! -e $1/labs ]] || fail "what is not the course's was handed out"
+  run find "$1" -name mutants -o -name 'hidden*'
+  assert_output ""
+}
+
+@test "a handout of a course without .git, as from a ZIP, is whole" {
+  copy_course "$BATS_TEST_TMPDIR/zip"
+  "$BATS_TEST_TMPDIR/zip/scripts/handout" "$OUT"
+  assert_whole "$OUT"
+}
+
+@test "a handout is whole where git is not installed" {
+  mkdir "$BATS_TEST_TMPDIR/bin"
+  ln -s /usr/bin/* "$BATS_TEST_TMPDIR/bin"
+  rm "$BATS_TEST_TMPDIR/bin/git"
+  copy_course "$BATS_TEST_TMPDIR/zip"
+  PATH=$BATS_TEST_TMPDIR/bin "$BATS_TEST_TMPDIR/zip/scripts/handout" "$OUT"
+  assert_whole "$OUT"
+}
+
+@test "a handout is whole inside of a repository that ignores the course" {
+  mkdir "$BATS_TEST_TMPDIR/outer"
+  git init -q "$BATS_TEST_TMPDIR/outer"
+  echo '*' >"$BATS_TEST_TMPDIR/outer/.gitignore"
+  copy_course "$BATS_TEST_TMPDIR/outer/course"
+  "$BATS_TEST_TMPDIR/outer/course/scripts/handout" "$OUT"
+  assert_whole "$OUT"
+}
+
+@test "a handout of a tree that belongs to another user is whole" {
+  ((EUID == 0)) || skip "only root can give a folder away"
+  cp -r "$COURSE" "$BATS_TEST_TMPDIR/theirs"
+  chown -R 61000 "$BATS_TEST_TMPDIR/theirs"
+  HOME=$BATS_TEST_TMPDIR "$BATS_TEST_TMPDIR/theirs/scripts/handout" "$OUT"
+  assert_whole "$OUT"
+}
+
+@test "a handout that lacks a file, or does not build, fails and says so" {
+  copy_course "$BATS_TEST_TMPDIR/zip"
+  : >"$BATS_TEST_TMPDIR/zip/chapters/03-event/labs/tiny/TASK.md"
+  run --separate-stderr "$BATS_TEST_TMPDIR/zip/scripts/handout" "$OUT"
+  assert_failure 1
+  assert_output ""
+  assert_equal "$stderr" "handout: what was written to $OUT is not fit to be handed out: it lacks chapters/03-event/labs/tiny/TASK.md"
+  rm -r "$OUT" "$BATS_TEST_TMPDIR/zip"
+  copy_course "$BATS_TEST_TMPDIR/zip"
+  echo 'no C' >>"$BATS_TEST_TMPDIR/zip/chapters/03-event/echo-server.c"
+  run --separate-stderr "$BATS_TEST_TMPDIR/zip/scripts/handout" "$OUT"
+  assert_failure 1
+  assert_output ""
+  assert_equal "${stderr_lines[-1]}" "handout: what was written to $OUT is not fit to be handed out: it does not build"
+}
+
+@test "a handout that finds no file of the course fails" {
+  copy_course "$BATS_TEST_TMPDIR/zip"
+  rm -r "$BATS_TEST_TMPDIR/zip/chapters"
+  run --separate-stderr "$BATS_TEST_TMPDIR/zip/scripts/handout" "$OUT"
+  assert_failure 1
+  refute_output --partial wrote
+}
+
 # (make install is libevent's own.)
 @test "a handout names no target that it has not" {
   "$ROOT/scripts/handout" "$OUT"
