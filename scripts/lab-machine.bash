@@ -57,7 +57,7 @@ need_limit() { # LETTER LEAST EN UNIT ZH UNIT-ZH
   now=$(ulimit "-$1")
   reaches "$now" "$2" || trouble \
     "the limit of $3 (ulimit -$1) is $now $4 here, and must be ${2/#[0-9]*/$2 $4 or more}. Use a shell without this limit, or ask for a higher one" \
-    "这里$5的限制（ulimit -$1）是 $now $6，需要${least/#unlimited/不限}。请换一个没有这项限制的 shell，或申请提高限制"
+    "这里$5的限制（ulimit -$1）是 $now $6，需要${least/#unlimited/不加限制}。请换一个没有这项限制的 shell，或申请提高限制"
 }
 
 reaches() { # LIMIT LEAST

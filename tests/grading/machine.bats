@@ -32,6 +32,10 @@ is_told() { # ENGLISH CHINESE COMMAND...: both regular expressions, the command 
   run --separate-stderr "${@:3}" scripts/test-labs tiny
   assert_equal "$status" 125
   [[ $stderr =~ $1 ]] || fail "said: $stderr"
+  mkdir -p "$BIN/in/ann" && cp "$MINE" "$BIN/in/ann"
+  run --separate-stderr "${@:3}" scripts/grade "$BIN/in" "$BIN/grades"
+  assert_equal "$status" 125
+  [[ $stderr =~ $1 ]] || fail "said: $stderr"
 }
 
 # Run a command where some file systems are others; only root can have that.
@@ -169,6 +173,9 @@ programs_without() { # NAME...
     # Nor is it a wrong program that is caught.
     run --separate-stderr scripts/test-labs tiny
     assert_equal "$status" 125
+    mkdir -p "$BIN/in/ann" && cp "$MINE" "$BIN/in/ann"
+    LABS=03-tiny run --separate-stderr scripts/grade "$BIN/in" "$BIN/grades"
+    assert_failure
     cp "$BIN/checks" "$LAB/checks.bash"
   done
 }
