@@ -3,7 +3,7 @@
 
 lab make 3 60
 STILL_MS=$LIMIT_MS # it has timers
-: "${FIRST:=one}" "${SECOND:=two}" "${THIRD:=three}" "${TRIES:=5}" "${BIG:=6000000}" "${TALK:=24000000}" "${SEED:=1}"
+: "${FIRST:=one}" "${SECOND:=two}" "${THIRD:=three}" "${TRIES:=5}" "${BIG:=6000000}" "${TALK:=24000000}" "${SEED:=1}" "${LOSSES:=3}"
 
 # A port that nobody has, and that the kernel gives no client as its own: one that
 # connects to itself would find a server there.
@@ -73,6 +73,10 @@ talks() {
   step "a line goes to the server" "一行内容到达服务器"
   type "$FIRST\n"
   expect S "$FIRST\n"
+  step "65536 bytes that are typed at once do not wait for more" "一次输入的 65536 字节不会等后面的输入"
+  make_lines "$WORK/some" 65536
+  cat "$WORK/some" >&"$STDIN" &
+  expect_file S "$WORK/some"
   # (The sanitizer keeps 4 MB of what is freed.)
   step "$TALK bytes of the server do not stay in memory" "服务器发来的 $TALK 字节不会留在内存里"
   note_resources
@@ -84,6 +88,8 @@ talks() {
   type "$SECOND\n"
   expect S "$SECOND\n"
   expect_output 'connected\n'
+  step "then it sleeps, and nothing wakes it" "此后它在睡眠，没有任何东西唤醒它"
+  expect_no_wakeups 400
 }
 
 check 1 "What goes wrong" gives_up \
@@ -93,11 +99,15 @@ gives_up() {
   step "nobody listens, and the client gives up with status 1" "没有人监听，客户端放弃，退出码为 1"
   choose_port
   pauses $((TRIES - 1))
+  environment EVENT_NOEPOLL=1 # so that the engine knows the calls of poll
   launch "$PORT" "$TRIES"
+  watch_blocking
   expect_line "$(printf '%b' "$LINES_OF_PAUSES" | tail -n 1)"
   expect_exit 1
   step "it has said each time how long it waits" "每次等多久，它都说了"
   expect_output "$LINES_OF_PAUSES"
+  step "it has waited in the event loop, never in a callback" "它一直在事件循环里等待，从未停在回调里"
+  expect_not_blocked
 }
 
 check 1 "Standard input to the server" later \
@@ -121,34 +131,47 @@ later() {
 }
 
 check 2 "The end" comes_back \
-  "when the connection is lost, it connects again and goes on" \
-  "连接断开后，它重新连接并继续工作"
+  "each time that the connection is lost, it connects again and goes on" \
+  "每次连接断开后，它都重新连接并继续工作"
 comes_back() {
+  local i
+  find_all_leaks
   step "the client connects, and a line goes to the server" "客户端连接，一行内容到达服务器"
   choose_port
-  listen S "$PORT"
+  listen S0 "$PORT"
   launch "$PORT" 1000
-  accepted S
+  accepted S0
   type "$FIRST\n"
-  expect S "$FIRST\n"
+  expect S0 "$FIRST\n"
   note_resources
-  step "the server goes, and the client says that the connection is lost" "服务器离开，客户端报告连接断开"
-  close S
-  expect_line '^lost$'
-  step "what is typed meanwhile arrives at the server that comes next, and nothing else" "这期间输入的内容送到下一个服务器，没有别的"
-  type "$SECOND\n"
-  come S2
-  expect S2 "$SECOND\n"
-  expect_line '^connected$' 2
+  for ((i = 1; i <= LOSSES; i++)); do
+    step "the server goes, and the client says that the connection is lost ($i)" "服务器离开，客户端报告连接断开（第 $i 次）"
+    close "S$((i - 1))"
+    expect_lost "$i"
+    step "what is typed meanwhile arrives at the server that comes next, and nothing else ($i)" "这期间输入的内容送到下一个服务器，没有别的（第 $i 次）"
+    type "$SECOND $i\n"
+    come "S$i"
+    expect "S$i" "$SECOND $i\n"
+    expect_line '^connected$' $((i + 1))
+  done
   step "this connection does not end, it breaks; the client says the same" "这次连接不是正常结束，而是被复位（RST）；客户端打印同样的一行"
-  break_connection S2
-  expect_line '^lost$' 2
+  break_connection "S$LOSSES"
+  expect_lost $((LOSSES + 1))
   step "the next server gets what is typed" "下一个服务器收到输入的内容"
-  come S3
+  come S
   type "$THIRD\n"
-  expect S3 "$THIRD\n"
+  expect S "$THIRD\n"
   step "the connections that are lost hold no descriptor" "断开的连接不占描述符"
   expect_descriptors_back
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  stop_cleanly
+}
+
+# The connection is lost, and the first pause after that is 50 ms.
+expect_lost() { # TIMES
+  expect_line '^lost$' "$1"
+  until_true has_paused_since 1 || true
+  [[ $(since_connected | head -n 2) == $'lost\ntrying again in 50 ms' ]] || fail "after the loss of a connection the first pause is not 50 ms" "连接断开后，第一次停顿不是 50 毫秒"
 }
 
 # The server ends with a line unread, of which the kernel lets the client know by
@@ -185,7 +208,7 @@ launch_and_stop() {
   fail "it gives up before $TRIES tries have failed" "失败还不到 $TRIES 次就放弃了"
 }
 
-check 2 "The end" starts_anew \
+check 1 "The end" starts_anew \
   "a connection that came about puts the pause and the count back to their beginning" \
   "一旦连接成功，停顿和计数都回到起点"
 starts_anew() {
@@ -248,6 +271,54 @@ all_arrives() {
   half_close S
   expect_exit 0
   ! has_line '^lost$' || fail "the end that was agreed on is no loss" "双方约定好的结束不算断开"
+  step "without a word of input too, the next server sees the end" "一个字节都没有输入时，下一个服务器同样得知输入结束"
+  launch_too_early 1000
+  end_input
+  come E
+  expect_end E
+  half_close E
+  expect_exit 0
+}
+
+check 1 "Standard input to the server" input_goes_on \
+  "standard input is paused and goes on as often as it must" \
+  "标准输入可以多次暂停，每次都能恢复"
+input_goes_on() {
+  local i
+  launch_too_early 1000
+  make_lines "$WORK/some" 300000
+  make_lines "$WORK/much" "$BIG"
+  for i in 1 2; do
+    step "300000 bytes wait for a server; it comes, and gets them all ($i)" "300000 字节在等服务器；服务器来了，全部收到（第 $i 次）"
+    feed some
+    listen "S$i" "$PORT" rcvbuf=65536
+    accepted "S$i"
+    expect_fed "S$i" some
+    step "the server does not read while $BIG bytes are typed, then it does, and gets them all ($i)" "输入 $BIG 字节期间服务器不读，后来又读，全部收到（第 $i 次）"
+    pause "S$i"
+    feed much
+    resume "S$i"
+    expect_fed "S$i" much
+    step "the server goes ($i)" "服务器离开（第 $i 次）"
+    close "S$i"
+    expect_line '^lost$' "$i"
+  done
+}
+
+feed() { # FILE: of it, as much as the program reads
+  cat "$WORK/$1" >&"$STDIN" &
+  WRITER=$!
+  until_true writer_waits || fail
+}
+
+# The file comes to the server whole.
+expect_fed() { # CLIENT FILE
+  # Where the kernel has dropped a segment, it tries again later and later.
+  local size at=${AT[$1]} LIMIT_MS=8000 STILL_MS=8000
+  size=$(stat -c %s "$WORK/$2")
+  until_more "$1" $((at + size))
+  cmp -s -n "$size" -i "0:$at" "$WORK/$2" "$WORK/$1.out" || fail "not all of the input has come to the server" "服务器没有收到全部输入"
+  AT[$1]=$((at + size))
 }
 
 check 1 "The end" ends_well \
@@ -272,4 +343,20 @@ ends_well() {
   expect S2 "$SECOND\n"
   stop_cleanly
   expect_closed S2
+  step "while a connection is neither made nor refused" "正在连接、既没有成功也没有被拒绝时"
+  listen_full F
+  launch "$PORT" 1000
+  type "$FIRST\n"
+  nap 0.2
+  stop_cleanly
+  close F
+  step "while the server does not read, and much waits" "服务器不读，积压了很多内容时"
+  make_lines "$WORK/much" "$BIG"
+  choose_port
+  listen S3 "$PORT" rcvbuf=65536
+  launch "$PORT" 1000
+  accepted S3
+  pause S3
+  feed much
+  stop_cleanly
 }

@@ -144,6 +144,7 @@ check 2 "Finish a connection" comings_and_goings \
   "3: who comes and who goes is told to those in the room" \
   "3：谁来谁走，都告诉房间里的人"
 comings_and_goings() {
+  find_all_leaks
   step "$ANN is here; N has not said its name" "$ANN 在房间里；N 还没有报名字"
   start
   enter A "$ANN"
@@ -172,6 +173,8 @@ comings_and_goings() {
   close N
   expect_descriptors_back
   expect_nothing_left A
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  stop_cleanly
 }
 
 check 2 "How it works" talk \
@@ -241,6 +244,15 @@ commands() {
   step "when $ANN has closed too, nothing of the connection is left" "$ANN 也关闭后，这个连接不留下任何东西"
   half_close A
   expect_descriptors_back
+  step "one that does not close is cut off after five seconds (time goes fast)" "不关闭连接的，五秒之后被切断（时间走得很快）"
+  fast_clock $((200 / PATIENCE + 1))
+  start
+  note_resources
+  enter A "$ANN"
+  send A '/quit\n'
+  expect A '* bye\n'
+  expect_closed A
+  expect_descriptors_back
 }
 
 check 2 "What goes wrong" long_lines \
@@ -279,6 +291,15 @@ long_lines() {
   connect C
   send C "$full$full\n"
   expect C 'name?\nline too long\nname?\n'
+  step "while one line is still too long, what another says is heard" "一个人的超长行还没结束时，另一个人的话照样能听到"
+  send A "$full$full"
+  settle
+  send B "$SECRET\n"
+  expect A "<$BOB> $SECRET\n"
+  send A 'z\n'
+  expect A 'line too long\n'
+  send A "$SECRET\n"
+  expect B "<$ANN> $SECRET\n"
 }
 
 check 2 "What goes wrong" strange_bytes \
@@ -464,6 +485,7 @@ full_house() {
   for fd in "${fds[@]}"; do exec {fd}>&-; done
   expect_descriptors_back
   expect_idle
+  expect_no_wakeups 400
 }
 
 check 1 "Stop" the_room_closes \

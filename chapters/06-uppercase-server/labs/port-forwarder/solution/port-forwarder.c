@@ -1,16 +1,19 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* port-forwarder.c -- passes bytes between its clients and another server.
  *
- * Build: cc -o port-forwarder port-forwarder.c -levent
+ * Build: cc -o port-forwarder port-forwarder.c -levent_core
  * Run:   ./port-forwarder PORT UPSTREAM-PORT     (both on 127.0.0.1)
  * Try:   ./port-forwarder 9996 9995 & echo hello | nc -N 127.0.0.1 9996
  */
 #include <ctype.h>
 #include <err.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +29,6 @@
 static const struct timeval REST = {1, 0}; /* after accept has failed */
 
 #ifdef SOLUTION
-/* A side that takes nothing for so long is lost. */
-static const struct timeval STUCK = {60, 0};
-
 /* Bytes that may wait for a slow reader: the other side is not read above HIGH
  * and is again below LOW. */
 enum { HIGH = 256 * 1024, LOW = 64 * 1024 };
@@ -69,6 +69,28 @@ static int parse_port(const char *text)
     return (int)port;
 }
 
+/* Print a line on standard output, or on standard error as warnx(3) does. A
+ * line that would block is dropped: a callback that waits for the reader of a
+ * log stops the whole loop. A pipe that poll(2) calls writable has room for
+ * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+__attribute__((format(printf, 2, 3))) static void print_line(
+    FILE *stream, const char *format, ...)
+{
+    struct pollfd pollfd = {.fd = fileno(stream), .events = POLLOUT};
+    va_list arguments;
+
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
+    va_start(arguments, format);
+    if (stream == stderr) {
+        vwarnx(format, arguments);
+    } else {
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+    va_end(arguments);
+}
+
 /* Say where FD listens: given port 0, only the kernel knows. */
 static void print_ready(evutil_socket_t fd)
 {
@@ -82,7 +104,7 @@ static void print_ready(evutil_socket_t fd)
         sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
     if (error)
         errx(1, "getnameinfo: %s", gai_strerror(error));
-    printf("listening on %s port %s\n", host, port);
+    print_line(stdout, "listening on %s port %s", host, port);
 }
 
 /* Send small answers at once: with Nagle's algorithm on, the end of a long
@@ -92,10 +114,11 @@ static void set_nodelay(evutil_socket_t fd)
     int on = 1;
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
-        warn("cannot set TCP_NODELAY");
+        print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -109,6 +132,13 @@ static void pair_free(struct pair *pair)
     bufferevent_free(pair->sides[CLIENT].bev);
     bufferevent_free(pair->sides[UPSTREAM].bev);
     free(pair);
+}
+
+/* What fails for one pair costs that pair, not the forwarder. */
+static void pair_fail(struct pair *pair, const char *why)
+{
+    print_line(stderr, "lost a pair: %s", why);
+    pair_free(pair);
 }
 
 /* The side of PAIR that BEV is. */
@@ -145,9 +175,11 @@ static void read_cb(struct bufferevent *bev, void *arg)
     size_t length = evbuffer_get_length(input);
     unsigned char *bytes = evbuffer_pullup(input, -1);
 
-    /* Copied: bufferevent_write_buffer would keep 4096 bytes for one. */
-    if (!bytes || bufferevent_write(to->bev, bytes, length) < 0)
-        errx(1, "cannot queue bytes");
+    /* Copied: bufferevent_write_buffer would keep a kilobyte for one. */
+    if (!bytes || bufferevent_write(to->bev, bytes, length) < 0) {
+        pair_fail(arg, "cannot queue bytes");
+        return;
+    }
     evbuffer_drain(input, length);
     if (output_length(to) > HIGH)
         bufferevent_disable(bev, EV_READ);
@@ -160,8 +192,9 @@ static void write_cb(struct bufferevent *bev, void *arg)
     struct side *from = other_side(arg, bev);
 
     if (!from->ended && bufferevent_enable(from->bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
-    pass_end(arg, from, this_side(arg, bev));
+        pair_fail(arg, "cannot read on");
+    else
+        pass_end(arg, from, this_side(arg, bev));
 }
 
 /* Before the upstream has answered, the client is not read: its bytes wait in
@@ -171,7 +204,7 @@ static void connected(struct pair *pair)
     set_nodelay(bufferevent_getfd(pair->sides[UPSTREAM].bev));
     if (bufferevent_enable(pair->sides[CLIENT].bev, EV_READ) < 0 ||
         bufferevent_enable(pair->sides[UPSTREAM].bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
+        pair_fail(pair, "cannot read from it");
 }
 
 static void event_cb(struct bufferevent *bev, short what, void *arg)
@@ -188,21 +221,23 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
         pass_end(pair, this_side(pair, bev), other_side(pair, bev));
         return;
     }
-    warnx("lost the %s: %s",
-        bev == pair->sides[CLIENT].bev ? "client" : "upstream",
-        what & BEV_EVENT_TIMEOUT ? "it takes nothing"
-                                 : evutil_socket_error_to_string(error));
-    pair_free(pair);
+    pair_fail(pair, evutil_socket_error_to_string(error));
 }
 
-static void side_init(struct pair *pair, int which, struct bufferevent *bev)
+/* Make a side of PAIR for FD, which may be -1; 0, or -1 if it cannot be made.
+ */
+static int side_init(
+    struct pair *pair, int which, struct event_base *base, evutil_socket_t fd)
 {
+    struct bufferevent *bev =
+        bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
+
     if (!bev)
-        errx(1, "cannot make a bufferevent");
+        return -1;
     bufferevent_setcb(bev, read_cb, write_cb, event_cb, pair);
     bufferevent_setwatermark(bev, EV_WRITE, LOW, 0);
-    bufferevent_set_timeouts(bev, NULL, &STUCK);
     pair->sides[which].bev = bev;
+    return 0;
 }
 
 static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
@@ -212,19 +247,20 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     struct sockaddr_in *upstream = arg;
     struct pair *pair = calloc(1, sizeof(*pair));
 
-    if (!pair)
-        err(1, "cannot take a connection");
+    if (!pair || side_init(pair, UPSTREAM, base, -1) < 0 ||
+        side_init(pair, CLIENT, base, fd) < 0) {
+        print_line(stderr, "cannot take a connection");
+        if (pair && pair->sides[UPSTREAM].bev)
+            bufferevent_free(pair->sides[UPSTREAM].bev);
+        free(pair);
+        evutil_closesocket(fd);
+        return;
+    }
     set_nodelay(fd);
-    side_init(
-        pair, CLIENT, bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE));
-    side_init(pair, UPSTREAM,
-        bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE));
     LIST_INSERT_HEAD(&pairs, pair, next);
     if (bufferevent_socket_connect(pair->sides[UPSTREAM].bev,
-            (struct sockaddr *)upstream, sizeof(*upstream)) < 0) {
-        warn("cannot connect to the upstream");
-        pair_free(pair);
-    }
+            (struct sockaddr *)upstream, sizeof(*upstream)) < 0)
+        pair_fail(pair, "cannot connect to the upstream");
 }
 #else
 static void pair_free(struct pair *pair)
@@ -255,13 +291,16 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
 {
     struct pair *pair = calloc(1, sizeof(*pair));
 
-    if (!pair)
-        err(1, "cannot take a connection");
+    if (pair)
+        pair->client = bufferevent_socket_new(
+            evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!pair || !pair->client) {
+        print_line(stderr, "cannot take a connection");
+        free(pair);
+        evutil_closesocket(fd);
+        return;
+    }
     set_nodelay(fd);
-    pair->client = bufferevent_socket_new(
-        evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!pair->client)
-        errx(1, "cannot make a bufferevent");
     LIST_INSERT_HEAD(&pairs, pair, next);
     bufferevent_setcb(pair->client, read_cb, write_cb, event_cb, pair);
     /* yours: a connection of its own to the upstream */
@@ -271,17 +310,17 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
     if (evconnlistener_enable(arg) < 0)
-        errx(1, "cannot accept again");
+        print_line(stderr, "cannot accept again");
 }
 
 /* With no descriptor left, accepting would fail without end: it rests. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
-    warn("cannot accept, trying again in a second");
-    evconnlistener_disable(listener);
+    print_line(
+        stderr, "cannot accept, trying again in a second: %s", strerror(errno));
     if (event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT,
-            rest_cb, listener, &REST) < 0)
-        errx(1, "cannot rest");
+            rest_cb, listener, &REST) == 0)
+        evconnlistener_disable(listener);
 }
 
 static void signal_cb(evutil_socket_t signum, short what, void *arg)
@@ -306,7 +345,7 @@ static struct evconnlistener *listen_on(
     struct evconnlistener *listener =
         evconnlistener_new_bind(base, accept_cb, upstream,
             LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-            -1, (struct sockaddr *)&address, sizeof(address));
+            SOMAXCONN, (struct sockaddr *)&address, sizeof(address));
 
     if (!listener)
         err(1, "cannot listen on port %d", port);

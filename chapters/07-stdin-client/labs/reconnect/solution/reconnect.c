@@ -1,7 +1,7 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* reconnect.c -- sends standard input to a server, whenever that is there.
  *
- * Build: cc -o reconnect reconnect.c -levent
+ * Build: cc -o reconnect reconnect.c -levent_core
  * Run:   ./reconnect PORT TRIES           (on 127.0.0.1)
  * Try:   ./reconnect 8888 10, then nc -l 127.0.0.1 8888 in another terminal
  */
@@ -55,7 +55,8 @@ static int parse_port(const char *text)
     return (int)port;
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -81,7 +82,8 @@ static struct evbuffer *target(struct client *client)
 static void go_on(struct client *client)
 {
     if (!client->ended) {
-        add_event(client->input_event);
+        if (event_add(client->input_event, NULL) < 0)
+            errx(1, "cannot watch standard input");
         return;
     }
     if (evbuffer_get_length(target(client)) > 0 || client->half_closed)
@@ -93,7 +95,8 @@ static void go_on(struct client *client)
 
 #endif
 /* Standard input goes on its way. It is left blocking, since it may be shared
- * with the shell: one read for each callback cannot block. */
+ * with the shell; one read for each callback waits only if another program that
+ * shares it was quicker. */
 static void stdin_cb(evutil_socket_t fd, short what, void *arg)
 {
     char chunk[16384];

@@ -1,7 +1,7 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* chat-room.c -- a room in which everybody hears everybody.
  *
- * Build: cc -o chat-room chat-room.c -levent
+ * Build: cc -o chat-room chat-room.c -levent_core
  * Run:   ./chat-room [PORT]            (8888, on 127.0.0.1)
  * Try:   nc 127.0.0.1 8888, in several terminals
  *
@@ -14,6 +14,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -68,6 +69,28 @@ static int parse_port(const char *text)
     return (int)port;
 }
 
+/* Print a line on standard output, or on standard error as warnx(3) does. A
+ * line that would block is dropped: a callback that waits for the reader of a
+ * log stops the whole loop. A pipe that poll(2) calls writable has room for
+ * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+__attribute__((format(printf, 2, 3))) static void print_line(
+    FILE *stream, const char *format, ...)
+{
+    struct pollfd pollfd = {.fd = fileno(stream), .events = POLLOUT};
+    va_list arguments;
+
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
+    va_start(arguments, format);
+    if (stream == stderr) {
+        vwarnx(format, arguments);
+    } else {
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+    va_end(arguments);
+}
+
 /* Say where FD listens: given port 0, only the kernel knows. */
 static void print_ready(evutil_socket_t fd)
 {
@@ -81,7 +104,7 @@ static void print_ready(evutil_socket_t fd)
         sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
     if (error)
         errx(1, "getnameinfo: %s", gai_strerror(error));
-    printf("listening on %s port %s\n", host, port);
+    print_line(stdout, "listening on %s port %s", host, port);
 }
 
 /* Send small answers at once: with Nagle's algorithm on, the end of a long
@@ -91,10 +114,11 @@ static void set_nodelay(evutil_socket_t fd)
     int on = 1;
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
-        warn("cannot set TCP_NODELAY");
+        print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -155,10 +179,10 @@ static void say(struct conn *conn, const char *format, ...)
     if (conn->leaving || conn->doomed)
         return;
     va_start(arguments, format);
-    if (evbuffer_add_vprintf(output, format, arguments) < 0)
-        errx(1, "cannot queue a message");
+    if (evbuffer_add_vprintf(output, format, arguments) < 0 ||
+        evbuffer_get_length(output) > MAX_QUEUE)
+        conn->doomed = 1;
     va_end(arguments);
-    conn->doomed = evbuffer_get_length(output) > MAX_QUEUE;
 }
 
 /* Tell all in the room but CONN. */
@@ -197,7 +221,8 @@ static void write_cb(struct bufferevent *bev, void *arg)
         conn_free(conn);
     else if (shutdown(bufferevent_getfd(bev), SHUT_WR) != 0 &&
              errno != ENOTCONN)
-        warn("cannot half-close a connection");
+        print_line(
+            stderr, "cannot half-close a connection: %s", strerror(errno));
 }
 
 /* No more words to CONN: send what is queued, and wait for it to close. */
@@ -348,21 +373,28 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     struct room *room = arg;
     struct conn *conn = calloc(1, sizeof(*conn));
 
-    if (!conn)
-        err(1, "cannot take a connection");
+    if (conn)
+        conn->bev =
+            bufferevent_socket_new(room->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!conn || !conn->bev) {
+        print_line(stderr, "cannot take a connection");
+        free(conn);
+        evutil_closesocket(fd);
+        return;
+    }
     set_nodelay(fd);
     conn->room = room;
-    conn->bev = bufferevent_socket_new(room->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!conn->bev)
-        errx(1, "cannot make a bufferevent");
     LIST_INSERT_HEAD(&room->conns, conn, next);
     bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
-    if (bufferevent_enable(conn->bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
+    if (bufferevent_enable(conn->bev, EV_READ) < 0) {
+        print_line(stderr, "cannot read from a client");
+        conn_free(conn);
+        return;
+    }
 #ifdef SOLUTION
     say(conn, "name?\n");
 #else
-        /* yours: ask for the name */
+    /* yours: ask for the name */
 #endif
 }
 
@@ -371,7 +403,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
     struct room *room = arg;
 
     if (room->listener && evconnlistener_enable(room->listener) < 0)
-        errx(1, "cannot accept again");
+        print_line(stderr, "cannot accept again");
 }
 
 /* With no descriptor left, accepting would fail without end: it rests. */
@@ -379,10 +411,10 @@ static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     struct room *room = arg;
 
-    warn("cannot accept, trying again in a second");
-    evconnlistener_disable(listener);
-    if (event_base_once(room->base, -1, EV_TIMEOUT, rest_cb, room, &REST) < 0)
-        errx(1, "cannot rest");
+    print_line(
+        stderr, "cannot accept, trying again in a second: %s", strerror(errno));
+    if (event_base_once(room->base, -1, EV_TIMEOUT, rest_cb, room, &REST) == 0)
+        evconnlistener_disable(listener);
 }
 
 #ifdef SOLUTION
@@ -398,7 +430,8 @@ static void stop_cb(evutil_socket_t signum, short what, void *arg)
     }
     evconnlistener_free(room->listener);
     room->listener = NULL;
-    event_base_loopexit(room->base, &GRACE);
+    if (event_base_loopexit(room->base, &GRACE) < 0)
+        event_base_loopbreak(room->base); /* now, or it might never end */
     LIST_FOREACH (conn, &room->conns, next) {
         say(conn, "* the room closes\n");
         conn_finish(conn);
@@ -424,7 +457,7 @@ static struct evconnlistener *listen_on(struct room *room, int port)
     struct evconnlistener *listener =
         evconnlistener_new_bind(room->base, accept_cb, room,
             LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-            -1, (struct sockaddr *)&address, sizeof(address));
+            SOMAXCONN, (struct sockaddr *)&address, sizeof(address));
 
     if (!listener)
         err(1, "cannot listen on port %d", port);
