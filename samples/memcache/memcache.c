@@ -1,20 +1,22 @@
 /* memcache.c -- a cache in memory that speaks memcached's text protocol.
  *
- * Build: cc -o memcache memcache.c protocol.c store.c -levent
+ * Build: cc -o memcache memcache.c conn.c protocol.c store.c -levent_core
  * Run:   ./memcache [-m MEGABYTES] [ADDRESS PORT]     (64, 127.0.0.1 11211)
  * Try:   printf 'set a 0 0 2\r\nhi\r\nget a\r\n' | nc -N 127.0.0.1 11211
  */
 #include <ctype.h>
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,40 +24,52 @@
 #include <event2/listener.h>
 #include <event2/util.h>
 
-#include "protocol.h"
+#include "server.h"
 
-static const struct timeval REST = {1, 0}; /* after accept has failed */
+static const struct timeval SECOND = {1, 0};
 
 enum {
-    READ_SIZE = 64 * 1024,   /* bytes that one read takes at the most */
     MEGABYTES = 64,          /* of items, unless told otherwise */
     MEGABYTES_MAX = 1 << 20, /* a terabyte */
+    PATIENCE = 30,           /* seconds in which a client has to go on */
+    HELD_LEAST = 8 << 20, /* bytes of what has come in part; or as of items */
 };
 
-/* The connections take turns, so one input is enough for all of them. */
-struct server {
-    struct event_base *base;
-    struct evconnlistener *listener;
-    struct cache cache;
-    LIST_HEAD(conn_list, conn) conns;
-    char input[GET_SIZE + READ_SIZE];
-};
+/* Print a line on standard output, or on standard error as warnx(3) does. A
+ * line that would block is dropped: a callback that waits for the reader of a
+ * log stops the whole loop. A pipe that poll(2) calls writable has room for
+ * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+__attribute__((format(printf, 2, 3))) static void print_line(
+    FILE *stream, const char *format, ...)
+{
+    struct pollfd pollfd = {.fd = fileno(stream), .events = POLLOUT};
+    va_list arguments;
 
-/* Either it waits for commands, or it has answers that the peer does not take
- * and hears nothing. While it waits it has no buffer, but for a command that
- * has come in part. */
-struct conn {
-    struct server *server;
-    evutil_socket_t fd;
-    struct event *reading;
-    struct event *writing;
-    struct client client;
-    char *rest; /* of the input, to be answered later */
-    size_t rest_size;
-    char *unsent; /* answers that the socket did not take */
-    size_t unsent_size;
-    LIST_ENTRY(conn) next;
-};
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
+    va_start(arguments, format);
+    if (stream == stderr) {
+        vwarnx(format, arguments);
+    } else {
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+    va_end(arguments);
+}
+
+/* Open what is missing of standard input, output and error: the numbers would
+ * otherwise go to libevent's own descriptors, and what we print with them.
+ * Opened for reading alone, so that printing fails as it did. */
+static void open_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
 
 static void usage(int status)
 {
@@ -106,7 +120,7 @@ static void print_ready(evutil_socket_t fd)
         sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
     if (error)
         errx(1, "getnameinfo: %s", gai_strerror(error));
-    printf("listening on %s port %s\n", host, port);
+    print_line(stdout, "listening on %s port %s", host, port);
 }
 
 /* Send small answers at once: with Nagle's algorithm on, the end of a long
@@ -116,166 +130,54 @@ static void set_nodelay(evutil_socket_t fd)
     int on = 1;
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
-        warn("cannot set TCP_NODELAY");
+        print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
         errx(1, "cannot add an event");
 }
 
-static void conn_free(struct conn *conn)
+void accept_again(struct server *server)
 {
-    LIST_REMOVE(conn, next);
-    conn->server->cache.connections--;
-    client_end(&conn->client);
-    event_free(conn->reading);
-    event_free(conn->writing);
-    evutil_closesocket(conn->fd);
-    free(conn->rest);
-    free(conn->unsent);
-    free(conn);
-}
+    struct evconnlistener **listener = server->listeners;
 
-/* Keep SIZE bytes instead of those that *KEPT has. */
-static void keep(char **kept, size_t *kept_size, const char *bytes, size_t size)
-{
-    char *copy = NULL;
-
-    if (size > 0) {
-        copy = malloc(size);
-        if (!copy)
-            err(1, "cannot keep bytes");
-        memcpy(copy, bytes, size);
-    }
-    free(*kept);
-    *kept = copy;
-    *kept_size = size;
-}
-
-/* Send what the socket takes and keep the rest. False if the peer is gone. */
-static bool conn_send(struct conn *conn, const char *bytes, size_t size)
-{
-    ssize_t sent = size > 0 ? send(conn->fd, bytes, size, 0) : 0;
-
-    if (sent < 0 && errno != EAGAIN && errno != EINTR)
-        return false;
-    if (sent < 0)
-        sent = 0;
-    if (conn->unsent || (size_t)sent < size)
-        keep(&conn->unsent, &conn->unsent_size, bytes + sent,
-            size - (size_t)sent);
-    return true;
-}
-
-/* Answer SIZE bytes of input. Whoever wants more answers than one turn gives
- * has to take these first: till then nothing is read from it. */
-static void conn_turn(struct conn *conn, size_t size)
-{
-    struct server *server = conn->server;
-    struct cache *cache = &server->cache;
-    size_t taken;
-
-    cache->answered = 0;
-    taken = client_take(&conn->client, server->input, size);
-    if (conn->rest || taken < size)
-        keep(
-            &conn->rest, &conn->rest_size, server->input + taken, size - taken);
-    bool full = cache->answered >= HIGH;
-    if (!conn_send(conn, cache->answers, cache->answered) ||
-        (conn->client.closing && !conn->unsent)) {
-        conn_free(conn);
+    if (!event_pending(server->rest, EV_TIMEOUT, NULL))
         return;
-    }
-    if (full || conn->unsent) {
-        event_del(conn->reading);
-        add_event(conn->writing);
-    } else if (!event_pending(conn->reading, EV_READ, NULL)) {
-        add_event(conn->reading);
-    }
-}
-
-/* One read, behind what is kept of the last one, and one write. */
-static void read_cb(evutil_socket_t fd, short what, void *arg)
-{
-    struct conn *conn = arg;
-    struct server *server = conn->server;
-    ssize_t size = recv(fd, server->input + conn->rest_size, READ_SIZE, 0);
-
-    if (size < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (size <= 0) { /* all that it asked is answered */
-        conn_free(conn);
-        return;
-    }
-    if (conn->rest)
-        memcpy(server->input, conn->rest, conn->rest_size);
-    store_tick(server->cache.store);
-    conn_turn(conn, conn->rest_size + (size_t)size);
-}
-
-/* The peer takes answers again. When it has them all, its next commands are
- * answered; those that were read already come first. */
-static void write_cb(evutil_socket_t fd, short what, void *arg)
-{
-    struct conn *conn = arg;
-    struct server *server = conn->server;
-
-    if (conn->unsent && !conn_send(conn, conn->unsent, conn->unsent_size)) {
-        conn_free(conn);
-    } else if (conn->unsent) {
-        add_event(conn->writing);
-    } else {
-        if (conn->rest)
-            memcpy(server->input, conn->rest, conn->rest_size);
-        store_tick(server->cache.store);
-        conn_turn(conn, conn->rest_size);
-    }
+    while (*listener && evconnlistener_enable(*listener) == 0)
+        listener++;
+    if (!*listener) /* else the next second brings another try */
+        event_del(server->rest);
 }
 
 static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     struct sockaddr *address, int length, void *arg)
 {
-    struct server *server = arg;
-    struct conn *conn = calloc(1, sizeof(*conn));
-
-    if (!conn)
-        err(1, "cannot take a connection");
     set_nodelay(fd);
-    conn->server = server;
-    conn->fd = fd;
-    conn->client.cache = &server->cache;
-    conn->reading =
-        event_new(server->base, fd, EV_READ | EV_PERSIST, read_cb, conn);
-    conn->writing = event_new(server->base, fd, EV_WRITE, write_cb, conn);
-    if (!conn->reading || !conn->writing)
-        errx(1, "cannot make an event");
-    LIST_INSERT_HEAD(&server->conns, conn, next);
-    server->cache.connections++;
-    server->cache.counts.connections++;
-    add_event(conn->reading);
+    if (!conn_new(arg, fd))
+        print_line(stderr, "no memory for a connection");
 }
 
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
-    struct server *server = arg;
-
-    if (evconnlistener_enable(server->listener) < 0)
-        errx(1, "cannot accept again");
+    accept_again(arg);
 }
 
-/* With no descriptor left, accepting would fail without end: it rests. */
+/* With no descriptor left, accepting would fail without end. It rests until a
+ * connection is closed, or a second has passed. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     struct server *server = arg;
 
-    warn("cannot accept, trying again in a second");
-    evconnlistener_disable(listener);
-    if (event_base_once(server->base, -1, EV_TIMEOUT, rest_cb, server, &REST) <
-        0)
-        errx(1, "cannot rest");
+    print_line(
+        stderr, "cannot accept, trying again in a second: %s", strerror(errno));
+    if (event_add(server->rest, &SECOND) < 0)
+        return;
+    for (struct evconnlistener **each = server->listeners; *each; each++)
+        evconnlistener_disable(*each);
 }
 
 /* A cache has nothing to finish: it leaves at once. */
@@ -284,20 +186,82 @@ static void signal_cb(evutil_socket_t signum, short what, void *arg)
     event_base_loopbreak(arg);
 }
 
-static struct evconnlistener *listen_on(
-    struct server *server, const char *host, const char *port)
+/* Whether ADDRESS comes in the list before it: a name may have it twice. */
+static bool is_repeated(
+    const struct evutil_addrinfo *list, const struct evutil_addrinfo *address)
 {
-    struct evutil_addrinfo *address = resolve(host, port);
+    while (list != address &&
+           (list->ai_addrlen != address->ai_addrlen ||
+               memcmp(list->ai_addr, address->ai_addr, list->ai_addrlen) != 0))
+        list = list->ai_next;
+    return list != address;
+}
+
+/* Give ADDRESS the port of a listener: if the kernel chose it for the first
+ * address, the others are to have the same. */
+static void copy_port(struct sockaddr *address, struct evconnlistener *listener)
+{
+    struct sockaddr_storage bound;
+    socklen_t length = sizeof(bound);
+
+    if (getsockname(evconnlistener_get_fd(listener), (struct sockaddr *)&bound,
+            &length) != 0)
+        err(1, "getsockname");
+    in_port_t port = bound.ss_family == AF_INET6
+                         ? ((struct sockaddr_in6 *)&bound)->sin6_port
+                         : ((struct sockaddr_in *)&bound)->sin_port;
+    if (address->sa_family == AF_INET6)
+        ((struct sockaddr_in6 *)address)->sin6_port = port;
+    else
+        ((struct sockaddr_in *)address)->sin_port = port;
+}
+
+/* Listen on one address. NULL if this machine does not have it, although a name
+ * may; any other failure ends the program. */
+static struct evconnlistener *listen_on(struct server *server,
+    const struct evutil_addrinfo *address, const char *host, const char *port)
+{
     struct evconnlistener *listener =
         evconnlistener_new_bind(server->base, accept_cb, server,
-            LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-            -1, address->ai_addr, (int)address->ai_addrlen);
+            LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE |
+                (address->ai_family == AF_INET6 ? LEV_OPT_BIND_IPV6ONLY : 0),
+            SOMAXCONN, address->ai_addr, (int)address->ai_addrlen);
 
-    if (!listener)
+    if (listener && evconnlistener_enable(listener) < 0) /* it may not be yet */
+        errx(1, "cannot listen on %s port %s", host, port);
+    if (listener)
+        evconnlistener_set_error_cb(listener, accept_error_cb);
+    else if (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)
         err(1, "cannot listen on %s port %s", host, port);
-    evconnlistener_set_error_cb(listener, accept_error_cb);
-    evutil_freeaddrinfo(address);
+    else
+        warn("cannot listen on %s port %s, family %d", host, port,
+            address->ai_family);
     return listener;
+}
+
+/* Listen on every address of a name. */
+static void listen_on_all(
+    struct server *server, const char *host, const char *port)
+{
+    struct evutil_addrinfo *list = resolve(host, port), *address;
+    size_t count = 0;
+
+    for (address = list; address; address = address->ai_next)
+        count++;
+    server->listeners = calloc(count + 1, sizeof(*server->listeners));
+    if (!server->listeners)
+        err(1, "cannot listen");
+    count = 0;
+    for (address = list; address; address = address->ai_next) {
+        if (count > 0)
+            copy_port(address->ai_addr, server->listeners[0]);
+        if (!is_repeated(list, address) &&
+            (server->listeners[count] = listen_on(server, address, host, port)))
+            count++;
+    }
+    if (count == 0)
+        errx(1, "no address to listen on");
+    evutil_freeaddrinfo(list);
 }
 
 /* The number of megabytes that TEXT names, or 0 if it names none. */
@@ -311,11 +275,45 @@ static uint64_t parse_megabytes(const char *text)
     return megabytes;
 }
 
+static void server_init(struct server *server, uint64_t megabytes)
+{
+    LIST_INIT(&server->conns);
+    TAILQ_INIT(&server->holders);
+    server->held_most = megabytes << 20;
+    if (server->held_most < HELD_LEAST)
+        server->held_most = HELD_LEAST;
+    server->patience = PATIENCE;
+    server->cache.store = store_new(megabytes << 20);
+    if (!server->cache.store)
+        err(1, "cannot make a store");
+    server->base = event_base_new();
+    if (!server->base)
+        errx(1, "cannot make an event base");
+    server->rest = event_new(server->base, -1, EV_PERSIST, rest_cb, server);
+    server->patrol = event_new(server->base, -1, EV_PERSIST, patrol_cb, server);
+    if (!server->rest || !server->patrol)
+        errx(1, "cannot make an event");
+}
+
+static void server_end(struct server *server)
+{
+    while (!LIST_EMPTY(&server->conns))
+        conn_free(LIST_FIRST(&server->conns));
+    for (struct evconnlistener **each = server->listeners; *each; each++)
+        evconnlistener_free(*each);
+    free(server->listeners);
+    event_free(server->patrol);
+    event_free(server->rest);
+    event_base_free(server->base);
+    store_free(server->cache.store);
+}
+
 int main(int argc, char **argv)
 {
     static struct server server; /* too large for the stack */
     uint64_t megabytes = MEGABYTES;
 
+    open_standard_fds();
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         usage(0);
@@ -329,14 +327,10 @@ int main(int argc, char **argv)
         usage(2);
     signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of send, no death */
 
-    //> base
-    LIST_INIT(&server.conns);
-    server.cache.store = store_new(megabytes << 20);
-    if (!server.cache.store)
-        err(1, "cannot make a store");
-    server.base = event_base_new();
-    if (!server.base)
-        errx(1, "cannot make an event base");
+    //> listen
+    server_init(&server, megabytes);
+    listen_on_all(&server, argc == 3 ? argv[1] : "127.0.0.1",
+        argc == 3 ? argv[2] : "11211");
 
     //> signals
     struct event *interrupt =
@@ -347,18 +341,13 @@ int main(int argc, char **argv)
     add_event(terminate);
 
     //> run
-    server.listener = argc == 3 ? listen_on(&server, argv[1], argv[2])
-                                : listen_on(&server, "127.0.0.1", "11211");
-    print_ready(evconnlistener_get_fd(server.listener));
+    for (struct evconnlistener **each = server.listeners; *each; each++)
+        print_ready(evconnlistener_get_fd(*each));
     int result = event_base_dispatch(server.base);
 
     //> clean-up
-    while (!LIST_EMPTY(&server.conns))
-        conn_free(LIST_FIRST(&server.conns));
-    evconnlistener_free(server.listener);
     event_free(terminate);
     event_free(interrupt);
-    event_base_free(server.base);
-    store_free(server.cache.store);
+    server_end(&server);
     return result < 0 ? 1 : 0;
 }

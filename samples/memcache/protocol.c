@@ -11,8 +11,11 @@
 #define VERSION "1.6.18"
 
 enum {
-    LINE_SIZE = 2048, /* of a line whose end has not come yet */
-    WORDS = 23,       /* of a line, as many as memcached looks at */
+    LINE_SIZE = 2048,   /* of a line whose end has not come yet */
+    WORDS = 23,         /* of a line, as many as memcached looks at */
+    FIRST_ROOM = 2048,  /* for a value, of which nothing may ever come */
+    COMMAND_WORK = 100, /* what it takes to look for a key and to answer */
+    SCANS = 16, /* bytes that are looked at, or copied, in a unit of work */
 };
 
 /* A line cut up, each word ended by a NUL. Words beyond WORDS are left out. */
@@ -20,6 +23,22 @@ struct words {
     int count;
     char *at[WORDS];
 };
+
+void turn_begin(struct cache *cache)
+{
+    cache->answered = 0;
+    cache->store->work = 0;
+}
+
+bool turn_is_over(const struct cache *cache)
+{
+    return cache->answered >= HIGH || cache->store->work >= WORK;
+}
+
+static void spend(struct client *client, size_t work)
+{
+    client->cache->store->work += work;
+}
 
 /* There is room for it: a turn stops at HIGH, and no answer or value is
  * larger than what lies beyond. */
@@ -67,93 +86,105 @@ static void answer_value(
     answer(client, item_value(item), item->size + 2);
 }
 
-/* Look for one key. Of a gat, EXPIRES says until when the item stays. */
-static void get_one(struct client *client, const char *key, size_t size,
-    bool with_cas, const uint32_t *expires)
+static void get_one(struct client *client, const char *key, size_t size)
 {
+    const struct get *get = &client->get;
     struct counts *counts = &client->cache->counts;
     struct item *item = store_find(client->cache->store, key, size);
 
-    if (!expires) {
+    if (!get->touch) {
         counts->cmd_get++;
         counts->get_hits += item != NULL;
         counts->get_misses += item == NULL;
     }
     if (!item)
         return;
-    if (expires)
-        item->expires = *expires;
+    if (get->touch)
+        item->expires = get->expires;
     store_use(client->cache->store, item);
-    answer_value(client, item, with_cas);
+    answer_value(client, item, get->with_cas);
 }
 
-static const char *next_word(const char *at)
+/* The size of the word that TEXT starts with; KEY_MAX + 1 if it is longer. */
+static size_t word_size(const char *text)
 {
-    at += strcspn(at, " ");
-    return at + strspn(at, " ");
+    size_t size = 0;
+
+    while (size <= KEY_MAX && text[size] && text[size] != ' ')
+        size++;
+    return size;
 }
 
-static bool has_long_word(const char *at)
+/* Go on with the check of the keys. Returns what is wrong with them, or NULL.
+ */
+static const char *check_keys(struct client *client, const char *keys)
 {
-    for (; *at; at = next_word(at))
-        if (strcspn(at, " ") > KEY_MAX)
-            return true;
-    return false;
-}
+    struct get *get = &client->get;
 
-/* Answer for each key, then END. When so much is collected that it has to be
- * sent first, the start of the line is written anew before the keys that are
- * left: that is a command of its own, and where it begins is returned. */
-static char *get_all(struct client *client, char *line, const char *keys,
-    bool with_cas, const uint32_t *expires)
-{
-    size_t start = (size_t)(keys - line);
+    while (keys[get->checked] && !turn_is_over(client->cache)) {
+        size_t size = word_size(keys + get->checked);
 
-    if (has_long_word(keys)) {
-        reply(client, "CLIENT_ERROR bad command line format");
-        return NULL;
+        if (size > KEY_MAX)
+            return "CLIENT_ERROR bad command line format";
+        get->any |= size > 0;
+        get->checked += size > 0 ? size : 1;
+        spend(client, size + 1);
     }
-    for (const char *key = keys; *key; key = next_word(key)) {
-        if (client->cache->answered >= HIGH)
-            return memmove(line + (key - keys), line, start);
-        get_one(client, key, strcspn(key, " "), with_cas, expires);
-    }
-    reply(client, "END");
-    return NULL;
+    return keys[get->checked] || get->any ? NULL : "ERROR";
 }
 
-/* Read the exptime of a gat. It is ended for that, or a number would be looked
- * for behind the word. */
-static bool read_exptime(char *word, int32_t *exptime)
+/* Answer for each key, then END, in as many turns as it takes. */
+static size_t take_keys(struct client *client, const char *keys)
 {
-    char *end = word + strcspn(word, " "), ending = *end;
+    struct get *get = &client->get;
+    const char *error = check_keys(client, keys);
+    size_t taken = 0;
 
-    *end = '\0';
-    bool valid = parse_int(word, exptime);
-    *end = ending;
-    return valid;
+    while (!error && keys[taken] && !turn_is_over(client->cache)) {
+        size_t size = word_size(keys + taken);
+
+        if (size > 0)
+            get_one(client, keys + taken, size);
+        taken += size > 0 ? size : 1;
+        spend(client, size > 0 ? COMMAND_WORK : 1);
+    }
+    if (error || !keys[taken]) {
+        reply(client, error ? error : "END");
+        taken = get->left;
+    }
+    get->left -= taken;
+    get->checked -= taken;
+    return taken;
 }
 
-/* get and gets KEY..., gat and gats EXPTIME KEY... */
-static char *run_get(struct client *client, char *line, char *word)
+/* get and gets KEY..., gat and gats EXPTIME KEY...: NAME is the first word of
+ * the LEFT bytes of a line. Returns how many of these are before the keys. */
+static size_t run_get(struct client *client, char *name, size_t left)
 {
-    bool with_cas = word[strlen("get")] == 's', touch = word[1] == 'a';
-    char *first = (char *)next_word(word);
-    int32_t exptime;
-    uint32_t expires;
+    bool touch = name[1] == 'a';
+    char *keys = name + word_size(name);
+    int32_t exptime = 0;
 
-    if (!*first) {
-        reply(client, "ERROR");
-        return NULL;
+    if (touch) {
+        char *word = keys + strspn(keys, " ");
+
+        keys = word + strcspn(word, " ");
+        if (*keys) /* end the word, or a number would be looked for behind it */
+            *keys++ = '\0';
+        if (!parse_int(word, &exptime)) {
+            reply(client,
+                *word ? "CLIENT_ERROR invalid exptime argument" : "ERROR");
+            return left;
+        }
     }
-    if (!touch)
-        return get_all(client, line, first, with_cas, NULL);
-    if (!read_exptime(first, &exptime)) {
-        reply(client, "CLIENT_ERROR invalid exptime argument");
-        return NULL;
-    }
-    expires = store_expiry(client->cache->store, exptime);
-    return get_all(client, line, next_word(first), with_cas, &expires);
+    client->get = (struct get){
+        .left = left - (size_t)(keys - name),
+        .any = touch, /* it may do without */
+        .with_cas = name[strlen("get")] == 's',
+        .touch = touch,
+        .expires = store_expiry(client->cache->store, exptime),
+    };
+    return (size_t)(keys - name);
 }
 
 /* The commands below have their words, so many as the table allows. */
@@ -189,13 +220,15 @@ static void run_store(struct client *client, const struct words *words, int how)
         return;
     }
     client->filled = 0;
-    client->item = item_new(store, words->at[1], key_size, (uint32_t)flags,
-        store_expiry(store, exptime), (uint64_t)size);
+    client->room = size + 2 < FIRST_ROOM ? (size_t)size + 2 : FIRST_ROOM;
+    bool fits = item_fits(key_size, (uint32_t)flags, (uint64_t)size);
+    if (fits)
+        client->item = item_new(words->at[1], key_size, (uint32_t)flags,
+            store_expiry(store, exptime), (uint64_t)size, client->room);
     if (client->item)
         return;
-    reply(client, item_fits(key_size, (uint32_t)flags, (uint64_t)size)
-                      ? "SERVER_ERROR out of memory storing object"
-                      : "SERVER_ERROR object too large for cache");
+    reply(client, fits ? "SERVER_ERROR out of memory storing object"
+                       : "SERVER_ERROR object too large for cache");
     client->swallow = (size_t)size + 2;
     /* Better no value than the one that the client wanted to be rid of. */
     struct item *old = how == SET ? find_key(client, words) : NULL;
@@ -203,8 +236,9 @@ static void run_store(struct client *client, const struct words *words, int how)
         store_delete(store, old);
 }
 
-/* All of the value has come, and CR LF behind it, one hopes. */
-static void value_done(struct client *client)
+/* All of the value has come, and CR LF behind it, one hopes. False if room for
+ * it takes another turn: only a value that has come may cost others. */
+static bool value_done(struct client *client)
 {
     static const char *const TEXTS[] = {
         [STORED] = "STORED",
@@ -212,17 +246,22 @@ static void value_done(struct client *client)
         [EXISTS] = "EXISTS",
         [NOT_FOUND] = "NOT_FOUND",
     };
+    struct store *store = client->cache->store;
     struct item *item = client->item;
+    bool whole = memcmp(item_value(item) + item->size, "\r\n", 2) == 0;
 
+    if (whole && !store_make_room(store, item, client->how, client->cas))
+        return false;
     client->item = NULL;
     client->cache->counts.cmd_set++;
-    if (memcmp(item_value(item) + item->size, "\r\n", 2) != 0) {
-        item_free(client->cache->store, item);
+    if (whole) {
+        item_value(item)[item->size + 2] = '\0';
+        reply(client, TEXTS[store_put(store, item, client->how, client->cas)]);
+    } else {
+        item_free(item);
         reply(client, "CLIENT_ERROR bad data chunk");
-        return;
     }
-    reply(client,
-        TEXTS[store_put(client->cache->store, item, client->how, client->cas)]);
+    return true;
 }
 
 /* incr, decr KEY DELTA */
@@ -438,33 +477,38 @@ static bool is_http(const struct words *words)
            strncmp(words->at[words->count - 1], "HTTP/", strlen("HTTP/")) == 0;
 }
 
-/* Do what a line says. Returns where its unanswered rest begins, if any. */
-static char *run_line(struct client *client, char *line)
+static bool is_get(const char *word)
+{
+    size_t size = word_size(word);
+
+    return (size == 3 || (size == 4 && word[3] == 's')) &&
+           (strncmp(word, "get", 3) == 0 || strncmp(word, "gat", 3) == 0);
+}
+
+/* Do what a line of SIZE bytes says. Returns how many of them that takes: not
+ * the keys of a get. */
+static size_t run_line(struct client *client, char *line, size_t size)
 {
     struct words words;
     const struct command *command;
-    char *word = line + strspn(line, " ");
-    size_t size = strcspn(word, " ");
+    size_t blanks = strspn(line, " ");
 
     client->noreply = false;
-    if ((size == 3 || (size == 4 && word[3] == 's')) &&
-        (strncmp(word, "get", 3) == 0 || strncmp(word, "gat", 3) == 0))
-        return run_get(client, line, word);
+    if (is_get(line + blanks))
+        return blanks + run_get(client, line + blanks, size - blanks);
     split(line, &words);
     command = words.count ? find_command(words.at[0]) : NULL;
     if (!command && is_http(&words)) {
         client->closing = true;
-        return NULL;
-    }
-    if (!command || words.count < command->least ||
-        words.count > command->most) {
+    } else if (!command || words.count < command->least ||
+               words.count > command->most) {
         reply(client, "ERROR");
-        return NULL;
+    } else {
+        client->noreply = command->most < WORDS &&
+                          strcmp(words.at[words.count - 1], "noreply") == 0;
+        command->run(client, &words, command->option);
     }
-    client->noreply = command->most < WORDS &&
-                      strcmp(words.at[words.count - 1], "noreply") == 0;
-    command->run(client, &words, command->option);
-    return NULL;
+    return size;
 }
 
 /* Whether a line without an end is longer than any command. A get may have
@@ -481,37 +525,47 @@ static bool is_endless(const char *line, size_t size)
                                   strncmp(line + blanks, "gets ", 5) != 0);
 }
 
-/* The following three take a piece off the input and return its size. */
+/* The following three take a piece off the input and return its size, 0 if they
+ * can do no more in this turn, or with this input. */
 
-/* A line; 0 if its end has not come. */
+/* A line. Where its end has not come, the next search begins behind what was
+ * searched. */
 static size_t take_line(struct client *client, char *input, size_t size)
 {
-    char *newline = memchr(input, '\n', size), *end, *rest, ending;
+    char *newline =
+        memchr(input + client->scanned, '\n', size - client->scanned);
+    size_t line = newline ? (size_t)(newline + 1 - input) : size;
 
+    spend(client, (line - client->scanned) / SCANS);
+    client->scanned = newline ? 0 : size;
     if (!newline) {
         client->closing = is_endless(input, size);
         return 0;
     }
-    end = newline - (newline - input > 1 && newline[-1] == '\r');
-    ending = *end;
-    *end = '\0';
-    rest = run_line(client, input);
-    if (rest)
-        *end = ending;
-    return (size_t)((rest ? rest : newline + 1) - input);
+    spend(client, COMMAND_WORK);
+    newline[newline - input > 1 && newline[-1] == '\r' ? -1 : 0] = '\0';
+    return run_line(client, input, line);
 }
 
-static size_t take_value(struct client *client, const char *input, size_t size)
+/* Memory for SIZE bytes more of the value: twice as much as before, so that it
+ * is seldom moved, but no more than the whole value takes. */
+static bool grow(struct client *client, size_t size)
 {
-    size_t missing = client->item->size + 2 - client->filled;
+    size_t whole = (size_t)client->item->size + 2, room = 2 * client->room;
+    struct item *wider;
 
-    if (size > missing)
-        size = missing;
-    memcpy(item_value(client->item) + client->filled, input, size);
-    client->filled += size;
-    if (size == missing)
-        value_done(client);
-    return size;
+    if (client->filled + size <= client->room)
+        return true;
+    if (room < client->filled + size)
+        room = client->filled + size;
+    if (room > whole)
+        room = whole;
+    wider = item_grow(client->item, room);
+    if (!wider)
+        return false;
+    client->item = wider;
+    client->room = room;
+    return true;
 }
 
 static size_t take_refused(struct client *client, size_t size)
@@ -519,30 +573,71 @@ static size_t take_refused(struct client *client, size_t size)
     if (size > client->swallow)
         size = client->swallow;
     client->swallow -= size;
+    if (client->swallow == 0 && client->verdict) {
+        reply(client, client->verdict);
+        client->verdict = NULL;
+    }
     return size;
+}
+
+/* Bytes of the value. The last one is taken again if there is no room yet for
+ * the item: so the client's turn comes again. */
+static size_t take_value(struct client *client, const char *input, size_t size)
+{
+    size_t missing = (size_t)client->item->size + 2 - client->filled;
+
+    if (size > missing)
+        size = missing;
+    if (!grow(client, size)) {
+        client_give_up(client);
+        return take_refused(client, size);
+    }
+    memcpy(item_value(client->item) + client->filled, input, size);
+    spend(client, size / SCANS);
+    if (size == missing && !value_done(client))
+        size--;
+    client->filled += size;
+    return size;
+}
+
+static size_t take_piece(struct client *client, char *input, size_t size)
+{
+    if (client->item)
+        return take_value(client, input, size);
+    if (client->swallow)
+        return take_refused(client, size);
+    if (client->get.left)
+        return take_keys(client, input);
+    return take_line(client, input, size);
 }
 
 size_t client_take(struct client *client, char *input, size_t size)
 {
-    size_t taken = 0, piece;
+    size_t taken = 0, piece = 1;
 
-    while (taken < size && !client->closing && client->cache->answered < HIGH) {
-        if (client->item)
-            piece = take_value(client, input + taken, size - taken);
-        else if (client->swallow)
-            piece = take_refused(client, size - taken);
-        else
-            piece = take_line(client, input + taken, size - taken);
-        if (piece == 0)
-            break;
+    while (taken < size && piece > 0 && !client->closing &&
+           !turn_is_over(client->cache)) {
+        piece = take_piece(client, input + taken, size - taken);
         taken += piece;
     }
     return taken;
 }
 
+size_t client_holds(const struct client *client)
+{
+    return client->item ? client->room : 0;
+}
+
+void client_give_up(struct client *client)
+{
+    client->swallow = (size_t)client->item->size + 2 - client->filled;
+    client->verdict = "SERVER_ERROR out of memory during read";
+    client_end(client);
+}
+
 void client_end(struct client *client)
 {
     if (client->item)
-        item_free(client->cache->store, client->item);
+        item_free(client->item);
     client->item = NULL;
 }

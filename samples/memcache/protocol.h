@@ -24,24 +24,48 @@ struct cache {
     char answers[HIGH + ITEM_MAX + 4096];
 };
 
+/* A get whose line has come. Its keys are gone through twice: first one that is
+ * too long is looked for, which would spoil them all, then they are answered.
+ */
+struct get {
+    size_t left; /* bytes of its line, still to be taken; 0: there is no get */
+    size_t checked; /* in so many of them no key is too long */
+    bool any;       /* a key has been seen */
+    bool with_cas;
+    bool touch; /* the items that are found are to end then: */
+    uint32_t expires;
+};
+
 /* How far the conversation with one client has come. */
 struct client {
     struct cache *cache;
-    struct item *item; /* its value is on the way */
-    size_t filled;     /* so much of it has come */
-    enum how how;      /* what is to be done with it then */
-    uint64_t cas;      /* and if it is CAS */
-    size_t swallow;    /* bytes of a refused value, still to come */
-    bool noreply;      /* the command wants no answer */
-    bool closing;      /* nothing more is to be heard from this client */
+    struct item *item;   /* its value is on the way */
+    size_t room;         /* for so much of it there is memory */
+    size_t filled;       /* and so much has come */
+    enum how how;        /* what is to be done with it then */
+    uint64_t cas;        /* and if it is CAS */
+    size_t swallow;      /* bytes of a refused value, still to come */
+    const char *verdict; /* to be told when they have come, or NULL */
+    size_t scanned;      /* bytes of a line that has no end so far */
+    struct get get;
+    bool noreply; /* the command wants no answer */
+    bool closing; /* nothing more is to be heard from this client */
 };
 
-/* Answer the INPUT of a client, until there are answers enough for one turn.
- * Returns how much of it that was; the rest is to be given again, with what
- * follows it. */
+/* Begin a turn: no answers are collected, no work is done. */
+void turn_begin(struct cache *cache);
+/* Whether there are answers enough for one turn, or was work enough. */
+bool turn_is_over(const struct cache *cache);
+
+/* Answer the INPUT of a client, until the turn is over. Returns how much of it
+ * that was; the rest is to be given again, with what follows it. */
 size_t client_take(struct client *client, char *input, size_t size);
 
-/* Give up what the client has begun. */
+/* Bytes of memory for the value that is on the way. */
+size_t client_holds(const struct client *client);
+/* Give up that value, to have its memory. */
+void client_give_up(struct client *client);
+/* Give up what the client has begun: it is gone. */
 void client_end(struct client *client);
 
 #endif

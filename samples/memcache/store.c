@@ -13,6 +13,8 @@ enum {
     ITEM_COST = 57,      /* what an item counts beside its key and value */
     FLAGS_COST = 4,      /* and if it has flags */
     BYTES_A_BUCKET = 64, /* so there is a bucket for the smallest items, too */
+    EVICTION_WORK = 100, /* what it takes to evict one, and */
+    COPIES = 16,         /* how many bytes are copied for a unit of work */
 };
 static const int32_t MONTH = 60 * 60 * 24 * 30;
 
@@ -117,9 +119,8 @@ static struct item **find_place(
     return place;
 }
 
-void item_free(struct store *store, struct item *item)
+void item_free(struct item *item)
 {
-    store->bytes -= cost_of(item);
     free(item);
 }
 
@@ -131,7 +132,8 @@ void store_delete(struct store *store, struct item *item)
     *place = item->next;
     TAILQ_REMOVE(&store->recent, item, recent);
     store->items--;
-    item_free(store, item);
+    store->bytes -= cost_of(item);
+    item_free(item);
 }
 
 static void insert(struct store *store, struct item *item)
@@ -144,35 +146,32 @@ static void insert(struct store *store, struct item *item)
     *bucket = item;
     TAILQ_INSERT_HEAD(&store->recent, item, recent);
     store->items++;
+    store->bytes += cost_of(item);
     store->stored++;
 }
 
-/* Evict from the cold end until COST more bytes are allowed; KEEP stays. */
-static bool make_room(struct store *store, uint64_t cost, struct item *keep)
+/* Evict what was not used for longest; KEEP stays. */
+static void evict(struct store *store, const struct item *keep)
 {
-    while (store->bytes + cost > store->limit) {
-        struct item *last = TAILQ_LAST(&store->recent, item_list);
+    struct item *last = TAILQ_LAST(&store->recent, item_list);
 
-        if (last && last == keep)
-            last = TAILQ_PREV(last, item_list, recent);
-        if (!last)
-            return false;
-        store->evictions += !is_dead(store, last);
-        store_delete(store, last);
-    }
-    return true;
+    if (last == keep)
+        last = TAILQ_PREV(last, item_list, recent);
+    store->evictions += !is_dead(store, last);
+    store_delete(store, last);
+    store->work += EVICTION_WORK;
 }
 
-static struct item *item_new_beside(struct store *store, const char *key,
-    size_t key_size, uint32_t flags, uint32_t expires, uint64_t size,
-    struct item *keep)
+static size_t item_bytes(size_t key_size, size_t room)
 {
-    struct item *item;
+    return offsetof(struct item, data) + key_size + room + 1;
+}
 
-    if (!item_fits(key_size, flags, size) ||
-        !make_room(store, item_cost(key_size, flags, size), keep))
-        return NULL;
-    item = malloc(offsetof(struct item, data) + key_size + size + 3);
+struct item *item_new(const char *key, size_t key_size, uint32_t flags,
+    uint32_t expires, uint64_t size, size_t room)
+{
+    struct item *item = malloc(item_bytes(key_size, room));
+
     if (!item)
         return NULL;
     item->hash = hash_of(key, key_size);
@@ -181,15 +180,23 @@ static struct item *item_new_beside(struct store *store, const char *key,
     item->size = (uint32_t)size;
     item->key_size = (uint8_t)key_size;
     memcpy(item->data, key, key_size);
-    memcpy(item_value(item) + size, "\r\n", 3);
-    store->bytes += cost_of(item);
     return item;
 }
 
-struct item *item_new(struct store *store, const char *key, size_t key_size,
-    uint32_t flags, uint32_t expires, uint64_t size)
+struct item *item_grow(struct item *item, size_t room)
 {
-    return item_new_beside(store, key, key_size, flags, expires, size, NULL);
+    return realloc(item, item_bytes(item->key_size, room));
+}
+
+/* An item that is to take OLD's place, with a value of another size. */
+static struct item *item_like(const struct item *old, uint32_t size)
+{
+    struct item *item = item_new(old->data, old->key_size, old->flags,
+        old->expires, size, (size_t)size + 2);
+
+    if (item)
+        memcpy(item_value(item) + size, "\r\n", 3);
+    return item;
 }
 
 struct item *store_find(struct store *store, const char *key, size_t key_size)
@@ -209,89 +216,128 @@ void store_use(struct store *store, struct item *item)
     TAILQ_INSERT_HEAD(&store->recent, item, recent);
 }
 
-/* An item with the values of both, first FIRST's: named, flagged and timed
- * like OLD. NULL if there is no room for it. */
-static struct item *join(struct store *store, struct item *old,
-    struct item *first, struct item *second)
+static bool joins(enum how how)
 {
-    struct item *item = item_new_beside(store, old->data, old->key_size,
-        old->flags, old->expires, (uint64_t)first->size + second->size, old);
+    return how == APPEND || how == PREPEND;
+}
 
-    if (!item)
+static uint64_t cost_of_joined(const struct item *old, const struct item *item)
+{
+    return item_cost(
+        old->key_size, old->flags, (uint64_t)old->size + item->size);
+}
+
+/* An item with the values of OLD and of ITEM: named, flagged and timed like
+ * OLD. NULL if it would be too large, or if there is no memory. */
+static struct item *join(
+    struct store *store, struct item *old, struct item *item, enum how how)
+{
+    struct item *first = how == APPEND ? old : item;
+    struct item *second = how == APPEND ? item : old;
+    struct item *joined;
+
+    if (cost_of_joined(old, item) > ITEM_MAX ||
+        !(joined = item_like(old, old->size + item->size)))
         return NULL;
-    memcpy(item_value(item), item_value(first), first->size);
-    memcpy(item_value(item) + first->size, item_value(second), second->size);
-    return item;
+    memcpy(item_value(joined), item_value(first), first->size);
+    memcpy(item_value(joined) + first->size, item_value(second), second->size);
+    store->work += joined->size / COPIES;
+    return joined;
 }
 
-static void replace(struct store *store, struct item *old, struct item *item)
+/* What is to be said of an item that comes where OLD is, or where none is. */
+static enum outcome judge(const struct item *old, enum how how, uint64_t cas)
 {
-    store_delete(store, old);
-    insert(store, item);
+    switch (how) {
+    case SET:
+        return STORED;
+    case ADD:
+        return old ? NOT_STORED : STORED;
+    case CAS:
+        return !old ? NOT_FOUND : old->cas == cas ? STORED : EXISTS;
+    default:
+        return old ? STORED : NOT_STORED;
+    }
 }
 
-static enum outcome put_joined(
-    struct store *store, struct item *old, struct item *item, bool append)
+bool store_make_room(
+    struct store *store, struct item *item, enum how how, uint64_t cas)
 {
-    struct item *joined =
-        append ? join(store, old, old, item) : join(store, old, item, old);
+    struct item *old = store_find(store, item->data, item->key_size);
+    uint64_t given = old ? cost_of(old) : 0;
+    uint64_t cost =
+        old && joins(how) ? cost_of_joined(old, item) : cost_of(item);
 
-    item_free(store, item);
-    if (!joined)
-        return NOT_STORED;
-    replace(store, old, joined);
-    return STORED;
+    if (judge(old, how, cas) != STORED || cost > ITEM_MAX)
+        return true;
+    while (store->bytes - given + cost > store->limit) {
+        if (store->work >= WORK)
+            return false;
+        evict(store, old);
+    }
+    return true;
 }
 
 enum outcome store_put(
     struct store *store, struct item *item, enum how how, uint64_t cas)
 {
-    struct item *old = store_find(store, item->data, item->key_size);
-    enum outcome refused = how == CAS ? old ? EXISTS : NOT_FOUND : NOT_STORED;
+    struct item *old = store_find(store, item->data, item->key_size), *joined;
+    enum outcome outcome = judge(old, how, cas);
 
-    if (old && (how == APPEND || how == PREPEND))
-        return put_joined(store, old, item, how == APPEND);
-    if (old &&
-        (how == SET || how == REPLACE || (how == CAS && cas == old->cas))) {
-        replace(store, old, item);
-        return STORED;
+    if (outcome == STORED && joins(how)) {
+        joined = join(store, old, item, how);
+        item_free(item);
+        if (!joined)
+            return NOT_STORED;
+        item = joined;
     }
-    if (!old && (how == SET || how == ADD)) {
+    if (outcome == STORED) {
+        if (old)
+            store_delete(store, old);
         insert(store, item);
         return STORED;
     }
     if (old && how == ADD)
         store_use(store, old);
-    item_free(store, item);
-    return refused;
+    item_free(item);
+    return outcome;
 }
 
 /* Where the new number is shorter than the old value, blanks fill the rest:
  * the item stays as it is. */
+static void write_number(
+    struct store *store, struct item *item, const char *text, uint32_t size)
+{
+    memcpy(item_value(item), text, size);
+    memset(item_value(item) + size, ' ', item->size - size);
+    item->cas = ++store->cas;
+    store_use(store, item);
+}
+
 enum outcome store_count(
     struct store *store, struct item *item, bool up, uint64_t delta, char *text)
 {
     uint64_t number;
     struct item *wider;
 
+    store->work += item->size; /* blanks, all of which may have to be read */
     if (item->size == 0 || cost_of(item) > ITEM_MAX / 2 ||
         !parse_number(item_value(item), &number))
         return NON_NUMERIC;
     number = up ? number + delta : number > delta ? number - delta : 0;
     uint32_t size = (uint32_t)snprintf(text, NUMBER_MAX, "%" PRIu64, number);
     if (size <= item->size) {
-        memcpy(item_value(item), text, size);
-        memset(item_value(item) + size, ' ', item->size - size);
-        item->cas = ++store->cas;
-        store_use(store, item);
+        write_number(store, item, text, size);
         return STORED;
     }
-    wider = item_new_beside(store, item->data, item->key_size, item->flags,
-        item->expires, size, item);
+    wider = item_like(item, size);
     if (!wider)
         return NO_MEMORY;
     memcpy(item_value(wider), text, size);
-    replace(store, item, wider);
+    while (store->bytes - cost_of(item) + cost_of(wider) > store->limit)
+        evict(store, item);
+    store_delete(store, item);
+    insert(store, wider);
     return STORED;
 }
 

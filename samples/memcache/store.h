@@ -1,7 +1,8 @@
 /* store.h -- a hash table of items that forgets what was not used for long.
  *
  * It counts bytes as memcached does, so that the same items fit and the same
- * ones are too large. It knows nothing of connections.
+ * ones are too large. An item counts when it is in the table. The store knows
+ * nothing of connections.
  */
 #ifndef STORE_H
 #define STORE_H
@@ -15,6 +16,7 @@ enum {
     KEY_MAX = 250,
     ITEM_MAX = 1 << 20, /* bytes that an item may count */
     NUMBER_MAX = 21,    /* the digits of a 64-bit number, and a NUL */
+    WORK = 16 * 1024,   /* that a turn may take; a unit is a nanosecond or so */
 };
 
 struct item {
@@ -41,6 +43,7 @@ struct store {
     uint32_t flush_at; /* and those up to this second; 0: there is no flush */
     uint32_t now;      /* seconds since the start, plus START */
     int64_t epoch;     /* the monotonic clock when now was 0 */
+    uint64_t work;     /* that was done since it was last set to 0 */
     TAILQ_HEAD(item_list, item) recent;
     uint64_t mask; /* of a hash: its bucket */
     struct item **buckets;
@@ -66,12 +69,14 @@ uint32_t store_expiry(const struct store *store, int32_t exptime);
 /* Whether an item of that kind may ever be stored. */
 bool item_fits(size_t key_size, uint32_t flags, uint64_t size);
 
-/* An item that is not in the table yet, its value to be filled in. The least
- * recently used ones make room for it. NULL if it does not fit. */
-struct item *item_new(struct store *store, const char *key, size_t key_size,
-    uint32_t flags, uint32_t expires, uint64_t size);
+/* An item that is not in the table yet, with room for so many bytes of its
+ * value and CR LF. NULL if there is no memory. */
+struct item *item_new(const char *key, size_t key_size, uint32_t flags,
+    uint32_t expires, uint64_t size, size_t room);
+/* The item, at another place, with more room; or NULL, and it is as before. */
+struct item *item_grow(struct item *item, size_t room);
 /* Give up an item that is not in the table. */
-void item_free(struct store *store, struct item *item);
+void item_free(struct item *item);
 
 static inline char *item_value(struct item *item)
 {
@@ -84,8 +89,13 @@ struct item *store_find(struct store *store, const char *key, size_t key_size);
 void store_use(struct store *store, struct item *item);
 void store_delete(struct store *store, struct item *item);
 
-/* Put a filled item into the table, if HOW and what is there allow it; CAS is
- * the number that the client has seen. The item is the store's from now on. */
+/* Evict what was not used for longest, until there is room for a filled item,
+ * if HOW and what is there allow it; CAS is the number that the client has
+ * seen. False if it takes more work than is left: then call again. */
+bool store_make_room(
+    struct store *store, struct item *item, enum how how, uint64_t cas);
+/* Put the item into the table, when there is room. It is the store's from now
+ * on. */
 enum outcome store_put(
     struct store *store, struct item *item, enum how how, uint64_t cas);
 

@@ -1,10 +1,12 @@
 /* memcache-talk.c -- has the same random conversation with two servers.
  *
- * Usage: memcache-talk SEED COMMANDS PORT PORT
- * Both are to be fresh, or their cas numbers differ. The seed decides what is
- * said. At the first answer that is not the same, byte for byte, what was sent
- * and both answers are printed, and the status is 1. At the end it prints how
- * often each kind of answer came.
+ * Usage: memcache-talk SEED COMMANDS PORT PORT [numbers]
+ * With "numbers", it is about incr and decr, and values that are or are not
+ * numbers; without, about all commands, also badly written ones. Both servers
+ * are to be fresh, or their cas numbers differ. The seed decides what is said.
+ * At the first answer that is not the same, byte for byte, what was sent and
+ * both answers are printed, and the status is 1. At the end it prints how often
+ * each kind of answer came.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -23,7 +25,11 @@ enum {
     ROOM = 8 << 20, /* for a batch, or its answers */
     KEYS = 40,
     VALUE_MAX = 6000,
-    LIMIT = 60, /* seconds that an answer may take */
+    NUMBER_KEYS = 6,
+    NUMBER_SIZE = 50, /* of a value that may be a number, at the most, and */
+    NUMBER_ROOM = 63, /* of one that takes just as much memory */
+    NUMBER_KEY = 182, /* the size of a key that goes with both */
+    LIMIT = 60,       /* seconds that an answer may take */
 };
 
 /* The last command of a batch: its answer ends the answers. No value holds
@@ -199,6 +205,66 @@ static void say_get(struct batch *batch)
     say(batch, "%s", line_end());
 }
 
+/* What is taken for one word, or for none. As a TIME, it is not one that would
+ * end while we talk. */
+static const char *odd_word(int time, unsigned longest)
+{
+    static const char *const WORDS[] = {"\t", "\t0", "0\t", "\t1\t", "1\tx",
+        "\v1", "1\f", "\r", "+1", "-0", "00", "1\v2", "0x1", "noreply", "key1",
+        "key2", "0", "1", "5", "x"};
+    static const char *const TIMES[] = {"\t", "\t0", "0\t", "\t1000\t",
+        "1000\tx", "\v0", "0\f", "\r", "+1000", "-0", "00", "1000\v2", "0x1",
+        "noreply", "key1", "x", "-1\t", "2592001 "};
+    static char text[400];
+
+    if (below(20) > 0)
+        return time ? PICK(TIMES) : PICK(WORDS);
+    snprintf(text, sizeof(text), "%0*u", (int)(longest - below(60)),
+        time ? 0 : below(10));
+    return text;
+}
+
+static const char *blanks(void)
+{
+    return below(5) ? " " : below(3) ? "  " : "     ";
+}
+
+/* A command with a word that is odd, missing or too much, or blanks where they
+ * do not matter. The value that may follow is there for those that want one. */
+static void say_words(struct batch *batch)
+{
+    static const struct {
+        const char *name;
+        unsigned words, time; /* which of them is the time; 0: none */
+    } COMMANDS[] = {{"set", 4, 3}, {"add", 4, 3}, {"replace", 4, 3},
+        {"append", 4, 3}, {"prepend", 4, 3}, {"cas", 5, 3}, {"incr", 2, 0},
+        {"decr", 2, 0}, {"touch", 2, 2}, {"delete", 1, 0}, {"gat", 2, 1},
+        {"gats", 2, 1}, {"gat", 1, 1}, {"get", 1, 0}, {"gets", 2, 0},
+        {"verbosity", 1, 0}, {"\t", 1, 0}, {"set\t", 4, 3}};
+    unsigned command = below(sizeof(COMMANDS) / sizeof(*COMMANDS));
+    unsigned words = COMMANDS[command].words + (below(10) == 0);
+    /* See say_too_long. */
+    unsigned longest = COMMANDS[command].name[0] == 'g' ? 250 : 300;
+
+    if (words > 0 && below(10) == 0)
+        words--;
+    say(batch, "%s%s", below(20) ? "" : " ", COMMANDS[command].name);
+    for (unsigned i = 1; i <= words; i++) {
+        int time = i == COMMANDS[command].time;
+
+        say(batch, "%s%s", blanks(),
+            below(4) == 0                            ? odd_word(time, longest)
+            : time                                   ? "0"
+            : i == 1 + (COMMANDS[command].time == 1) ? key()
+            : below(2)                               ? "5"
+                                                     : "0");
+    }
+    say(batch, "%s%s", below(5) ? "" : blanks(), noreply());
+    say(batch, "%s%s", below(5) ? "" : blanks(), line_end());
+    if (COMMANDS[command].words >= 4)
+        say(batch, "%.*s\r\nmissing\r\n", (int)below(6), "55555");
+}
+
 static void say_other(struct batch *batch)
 {
     static const char *const LINES[] = {"", " ", "foo", "get", "gets", "gat",
@@ -207,7 +273,8 @@ static void say_other(struct batch *batch)
         "incr key1 1 2 3", "touch key1", "delete", "delete key1 0",
         "delete key1 0 noreply", "delete key1 5", "delete key1 0 0",
         "delete key1 noreply 0", "delete noreply", "flush_all x",
-        "flush_all 1 2 3", "verbosity", "verbosity 1", "verbosity x",
+        "flush_all 1 2 3", "flush_all \t", "flush_all \t 0", "flush_all \t0",
+        "flush_all  0\t  noreply ", "verbosity", "verbosity 1", "verbosity x",
         "verbosity 1 2 3", "verbosity noreply", "stats nonsense", "stats reset",
         "  get   key1  ", "set key1 0 0 -1", "set key1 0 0 x noreply",
         "set key1 0 0 2147483647x", "append key1 0 0",
@@ -249,7 +316,9 @@ static void say_one(struct batch *batch)
 {
     unsigned kind = below(100);
 
-    if (kind < 40)
+    if (kind < 15)
+        say_words(batch);
+    else if (kind < 45)
         say_store(batch);
     else if (kind < 70)
         say_get(batch);
@@ -264,21 +333,156 @@ static void say_one(struct batch *batch)
         say_other(batch);
 }
 
-/* Returns how many commands these are. */
-static unsigned long make_batch(struct batch *batch, unsigned long most)
+/* --- numbers ---
+ *
+ * To see whether a value is a number, memcached 1.6.18 reads on behind its end,
+ * into what an older item has left in the same place: a value of white space is
+ * the number that follows it there, and one from 2^63 on is none if there is a
+ * minus sign. What it finds there is no concern of ours; so all values lie in
+ * places of one size, and before one is used, it is filled with NULs. That is
+ * easy, since memcached uses first what was given back last. */
+
+static void number_key(struct batch *batch, unsigned number)
 {
-    unsigned long count = 1 + below(20);
+    say(batch, "%0*u", NUMBER_KEY, number);
+}
+
+static void say_value(struct batch *batch, const char *command, unsigned key,
+    const char *bytes, size_t size)
+{
+    say(batch, "%s ", command);
+    number_key(batch, key);
+    say(batch, " 0 0 %zu\r\n", size);
+    memcpy(batch->bytes + batch->size, bytes, size);
+    batch->size += size;
+    say(batch, "\r\n");
+}
+
+static void say_key(
+    struct batch *batch, const char *command, unsigned key, const char *rest)
+{
+    say(batch, "%s ", command);
+    number_key(batch, key);
+    say(batch, "%s%s", rest, line_end());
+}
+
+/* Fill the place of KEY with NULs, and give it back; also the one before it, if
+ * there was a minus sign, and the value has moved. */
+static void wipe(struct batch *batch, unsigned key, int both)
+{
+    static const char nuls[NUMBER_ROOM];
+
+    say_key(batch, "delete", key, "");
+    say_value(batch, "set", key, nuls, NUMBER_ROOM);
+    if (both) {
+        say_value(batch, "set", NUMBER_KEYS, nuls, NUMBER_ROOM);
+        say_key(batch, "delete", NUMBER_KEYS, "");
+    }
+    say_key(batch, "delete", key, "");
+}
+
+struct piece {
+    const char *bytes;
+    size_t size;
+};
+#define PIECE(text)                                                            \
+    {                                                                          \
+        text, sizeof(text) - 1                                                 \
+    }
+
+/* What may be a number, or next to one. */
+static size_t number(char *bytes)
+{
+    static const struct piece PIECES[] = {PIECE(" "), PIECE("  "), PIECE("\t"),
+        PIECE("\r\n"), PIECE("\n"), PIECE("\r"), PIECE("\v"), PIECE("\f"),
+        PIECE("\0"), PIECE("+"), PIECE("-"), PIECE("0"), PIECE("00"),
+        PIECE("0000000000000000000000"), PIECE("1"), PIECE("5"), PIECE("9"),
+        PIECE("10"), PIECE("99"), PIECE("100"), PIECE("12345"),
+        PIECE("9223372036854775807"), PIECE("9223372036854775808"),
+        PIECE("18446744073709551614"), PIECE("18446744073709551615"),
+        PIECE("18446744073709551616"), PIECE("99999999999999999999"),
+        PIECE("123456789012345678901234567890"), PIECE("x"), PIECE("."),
+        PIECE("e5"), PIECE("0x10"), PIECE("\xa0"), PIECE("\xc2\x85")};
+    unsigned pieces = below(3) ? 1 + below(3) : below(7);
+    size_t size = 0;
+
+    while (pieces-- > 0) {
+        const struct piece *piece =
+            &PIECES[below(sizeof(PIECES) / sizeof(*PIECES))];
+
+        if (size + piece->size > NUMBER_SIZE)
+            break;
+        memcpy(bytes + size, piece->bytes, piece->size);
+        size += piece->size;
+    }
+    return size;
+}
+
+static const char *number_delta(void)
+{
+    static const char *const LIST[] = {"0", "1", "1", "2", "9", "10", "90",
+        "99", "1000", "999999", "9223372036854775807", "9223372036854775808",
+        "18446744073709551614", "18446744073709551615", "18446744073709551616",
+        "-1", "+1", "\t1", "1\t", "001", "x"};
+
+    return PICK(LIST);
+}
+
+static void count(struct batch *batch, unsigned key)
+{
+    say_key(batch, below(2) ? "incr" : "decr", key, " ");
+    batch->size -= batch->bytes[batch->size - 2] == '\r' ? 2 : 1;
+    say(batch, "%s%s%s", number_delta(), below(20) ? "" : " noreply",
+        line_end());
+}
+
+/* A new value and what becomes of it, or a number that is there counts on.
+ * Returns how many commands these are; those that wipe do not count. */
+static unsigned long say_numbers(struct batch *batch)
+{
+    unsigned key = below(NUMBER_KEYS), counts = 1 + below(4), i;
+    char bytes[NUMBER_SIZE];
+    int minus = 0, fresh = below(3) > 0;
+
+    if (fresh) {
+        size_t size = number(bytes);
+
+        minus = memchr(bytes, '-', size) != NULL;
+        wipe(batch, key, 0);
+        say_value(batch, below(2) ? "set" : "add", key, bytes, size);
+        if (!minus && below(4) == 0)
+            say_value(batch, "append", key, below(2) ? "5 " : "\0\n", 2);
+        if (!minus && below(4) == 0)
+            say_value(batch, "prepend", key, below(2) ? "\t1" : " +0", 2);
+    }
+    if (minus)
+        counts = 1;
+    for (i = 0; i < counts; i++)
+        count(batch, key);
+    say_key(batch, below(2) ? "gets" : "get", key, "");
+    if (minus)
+        wipe(batch, key, 1);
+    return counts + 1 + (unsigned)fresh;
+}
+
+/* Returns how many commands these are. */
+static unsigned long make_batch(struct batch *batch, int numbers)
+{
+    unsigned long count = 0, most = 1 + below(20);
 
     batch->size = 0;
-    if (count > most)
-        count = most;
-    for (unsigned long i = 0; i < count; i++) {
-        if (i == 0 && below(20) == 0)
+    while (count < most) {
+        if (numbers) {
+            count += say_numbers(batch);
+            continue;
+        }
+        if (count == 0 && below(20) == 0)
             say_too_long(batch);
-        else if (i == 0 && below(200) == 0)
+        else if (count == 0 && below(200) == 0)
             say_too_large(batch);
         else
             say_one(batch);
+        count++;
     }
     say(batch, "%s", LAST);
     return count;
@@ -405,8 +609,9 @@ int main(int argc, char **argv)
     unsigned long said = 0;
     int fds[2];
 
-    if (argc != 5)
-        errx(2, "usage: memcache-talk SEED COMMANDS PORT PORT");
+    int numbers = argc == 6 && strcmp(argv[5], "numbers") == 0;
+    if (argc != 5 + numbers)
+        errx(2, "usage: memcache-talk SEED COMMANDS PORT PORT [numbers]");
     state = strtoull(argv[1], NULL, 10) * 0x9E3779B97F4A7C15 + 1;
     unsigned long commands = strtoul(argv[2], NULL, 10);
     strcpy(seen_key, "key0");
@@ -414,7 +619,7 @@ int main(int argc, char **argv)
         fds[i] = open_connection(argv[3 + i]);
 
     while (said < commands) {
-        said += make_batch(&batch, commands - said);
+        said += make_batch(&batch, numbers);
         unsigned piece = below(3) ? 0 : 1 + below(below(2) ? 3 : 200);
         for (int i = 0; i < 2; i++) {
             send_batch(fds[i], &batch, piece);

@@ -1,7 +1,8 @@
 # memcache.bats -- the cache, also side by side with Debian's memcached
 #
 # Recorded conversations are in memcache/*.talk; random ones are made up by
-# memcache-talk.c. Packages: memcached, libmemcached-tools.
+# memcache-talk.c: one of each kind, or with SEEDS=20 twenty, which takes minutes.
+# Packages: memcached, libmemcached-tools.
 
 setup() {
   load ../lib/course
@@ -75,9 +76,13 @@ hear() { # LINE...
 
 # What stats says on descriptor 5, into the array STATS.
 stats() {
+  say stats
+  stats_answer
+}
+
+stats_answer() {
   local word name value
   declare -gA STATS=()
-  say stats
   while IFS=$' \r' read -r -t "$LIMIT" -u 5 word name value && [[ $word == STAT ]]; do
     STATS[$name]=$value
   done
@@ -86,11 +91,7 @@ stats() {
 
 # Print FORMAT with each number, which it shows twice.
 numbered() { # FORMAT COUNT
-  local i
-  for ((i = 1; i <= $2; i++)); do
-    # shellcheck disable=SC2059 # the format is what differs
-    printf "$1" "$i" "$i"
-  done
+  awk -v format="$1" -v count="$2" 'BEGIN { for (i = 1; i <= count; i++) printf format, i, i }'
 }
 
 # A value of so many bytes, as a set brings it.
@@ -146,13 +147,26 @@ set_large() { # KEY SIZE [NOREPLY]
   done
 }
 
-@test "memcache answers 12,000 random commands as memcached does, byte for byte (M1 M2)" {
+# Have random conversations with both servers, and count the seeds.
+talk_to_both() { # COMMANDS [numbers]
+  local seed
   build_client memcache-talk
-  start_memcached
-  start memcache
-  run -0 timeout "$LIMIT" "$BATS_TEST_TMPDIR/memcache-talk" 1 12000 "$THEIRS" "$PORT"
-  assert_line "12000 commands, all answers the same"
+  for ((seed = 1; seed <= ${SEEDS:-1}; seed++)); do
+    start_memcached
+    start memcache
+    run -0 timeout "$LIMIT" "$BATS_TEST_TMPDIR/memcache-talk" "$seed" "$1" "$THEIRS" "$PORT" "${@:2}"
+    assert_line --regexp "^[0-9]{5,} commands, all answers the same$"
+    stop "$PID"
+  done
+}
+
+@test "memcache answers 12,000 random commands as memcached does, byte for byte (M1 M2)" {
+  talk_to_both 12000
   refute_line --regexp '^0 ' # each kind of answer came
+}
+
+@test "memcache sees a number where memcached does, in 10,000 commands (M1 M2 M8)" {
+  talk_to_both 10000 numbers
 }
 
 @test "memcache takes a value of 1 MiB less what an item costs, as memcached does (M4)" {
@@ -269,30 +283,188 @@ start_small() { # MEGABYTES
   assert_grew_at_most 8192 "$before" "$PID"
 }
 
-@test "memcache says so when values on the way take all memory" {
-  start_small 1
+@test "memcache evicts nothing for values that have not come (M9)" {
+  start_small 2
+  numbered 'set item%d 0 0 10 noreply\r\n%010d\r\n' 20000 | ask
+  for client in {1..64}; do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+    printf 'set k 0 0 1048400\r\n' >&"$fd"
+  done
+  open_client 6
+  set_large k 1048400 | head -c 1000000 >&6
   open_client 5
-  printf 'set a 0 0 900000\r\nx' >&5
-  exec 6<>"/dev/tcp/127.0.0.1/$PORT"
-  wait_for is_full
-  close_client 5
-  wait_for is_free
+  stats
+  assert_equal "${STATS[evictions]} ${STATS[curr_items]}" "0 20000"
+  # A wrong end is found before others have to go.
+  set_large bad 1048000 | sed 's/x\r$/xx/' | ask
+  stats
+  assert_equal "${STATS[evictions]} ${STATS[curr_items]}" "0 20000"
+  # One that has come whole may cost others.
+  set_large whole 1048000 noreply | ask
+  stats
+  ((STATS[evictions] > 1000 && STATS[bytes] <= 2097152)) || fail "${STATS[evictions]} evictions"
 }
 
-# Ask on descriptor 6 to store much.
-store_much() {
-  local line
-  set_large b 500000 >&6
+# Of a value of 1,000,000 bytes, send all but the last one, on a new connection.
+begin_large() { # KEY: sets fd
+  exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+  set_large "$1" 1000000 | head -c -3 >&"$fd"
+}
+
+@test "memcache bounds the memory of unfinished values, those that are silent give way (M10)" {
+  local clients=() before
+  start_small 1
+  before=$(memory_of "$PID")
+  for client in {1..30}; do
+    begin_large "key$client"
+    clients[client]=$fd
+  done
+  settle "$PID"
+  assert_grew_at_most 12000 "$before" "$PID"
+  # The first was given up, and hears of it when its value has come.
+  printf 'x\r\nversion\r\n' >&"${clients[1]}"
+  IFS= read -r -t "$LIMIT" -u "${clients[1]}" line
+  assert_equal "$line" "SERVER_ERROR out of memory during read"$'\r'
+  IFS= read -r -t "$LIMIT" -u "${clients[1]}" line
+  assert_equal "$line" "VERSION 1.6.18"$'\r'
+  printf 'x\r\n' >&"${clients[30]}"
+  IFS= read -r -t "$LIMIT" -u "${clients[30]}" line
+  assert_equal "$line" STORED$'\r'
+}
+
+@test "memcache bounds the memory of unfinished lines (M10)" {
+  local before
+  start_small 1
+  before=$(memory_of "$PID")
+  (printf 'get ' && head -c 1000000 /dev/zero | tr '\0' ' ') >"$BATS_TEST_TMPDIR/line"
+  for client in {1..30}; do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+    cat "$BATS_TEST_TMPDIR/line" >&"$fd"
+  done
+  settle "$PID"
+  assert_grew_at_most 16000 "$before" "$PID"
+  printf 'k\r\n' >&"$fd"
+  IFS= read -r -t "$LIMIT" -u "$fd" line
+  assert_equal "$line" END$'\r'
+}
+
+# The time limits are 30 seconds; here they are 1.
+start_impatient() {
+  build_own memcache 's/^(    PATIENCE = )30,/\11,/'
+  start memcache
+}
+
+is_closed() { # FD
+  local status=0
+  read -r -t 0.01 -u "$1" _ || status=$?
+  ((status == 1))
+}
+
+@test "memcache closes on a client that does not go on with its value or line (M11)" {
+  start_impatient
+  open_client 5
+  printf 'set a 0 0 10\r\nhalf' >&5
+  open_client 6
+  printf 'get half' >&6
+  open_client 7
+  say_nothing_begun
+  wait_for is_closed 5
+  wait_for is_closed 6
+  printf 'version\r\n' >&7
+  IFS= read -r -t "$LIMIT" -u 7 line
+  assert_equal "$line" "VERSION 1.6.18"$'\r'
+  assert_idle "$PID"
+}
+
+# A client of descriptor 7 that waits has no limit, nor has one that reads late.
+say_nothing_begun() {
+  printf 'set k 0 0 5\r\nvalue\r\n' >&7
+  IFS= read -r -t "$LIMIT" -u 7 line
+  assert_equal "$line" STORED$'\r'
+}
+
+@test "memcache lets a client take its time that goes on (M12)" {
+  start_impatient
+  open_client 5
+  printf 'set a 0 0 8\r\n' >&5
+  for byte in 1 2 3 4 5 6 7 8; do
+    sleep 0.4 # a slow client
+    printf '%s' "$byte" >&5
+  done
+  printf '\r\n' >&5
+  hear STORED
+}
+
+@test "memcache gives a client that sends small commands no more than its turn (M13)" {
+  start memcache
+  open_client 5
+  open_client 6
+  printf 'set n 0 0 1\r\n0\r\n' >&6
   IFS= read -r -t "$LIMIT" -u 6 line
-  echo "${line%$'\r'}"
+  assert_equal "$line" STORED$'\r'
+  # Both have sent before the server looks, the busy one first.
+  kill -STOP "$PID"
+  printf 'incr n 1 noreply\r\n%.0s' {1..3000} >&5
+  printf 'get n\r\n' >&6
+  kill -CONT "$PID"
+  IFS= read -r -t "$LIMIT" -u 6 line
+  IFS= read -r -t "$LIMIT" -u 6 line
+  ((${line%$'\r'} < 1000)) || fail "${line%$'\r'} commands came first"
+  say 'get n'
+  hear 'VALUE n 0 4' 3000 END
 }
 
-is_full() {
-  [[ $(store_much) == "SERVER_ERROR out of memory storing object" ]]
+@test "memcache answers others between the keys of a get of 500,000 (M13)" {
+  start memcache
+  (printf get && yes ' k' | head -n 500000 | tr -d '\n' && printf '\r\n') >"$BATS_TEST_TMPDIR/get"
+  # Ask how many keys were looked for. What is heard within a line is printed.
+  # shellcheck disable=SC2016 # perl's own $
+  perl -MSocket=:all -e '
+    socket(my $s, PF_INET, SOCK_STREAM, 0) or die;
+    connect($s, sockaddr_in(shift, INADDR_LOOPBACK)) or die;
+    $/ = "END\r\n";
+    for (my $keys = 0; $keys < 8 * 500000;) {
+      syswrite($s, "stats\r\n");
+      ($keys) = <$s> =~ /cmd_get (\d+)/;
+      print "$keys\n" if $keys % 500000;
+    }' "$PORT" >"$BATS_TEST_TMPDIR/heard" 3>&- &
+  asker=$!
+  OTHERS+=("$asker")
+  for _ in {1..8}; do cat "$BATS_TEST_TMPDIR/get"; done | ask >"$BATS_TEST_TMPDIR/answer"
+  assert_equal "$(xargs <"$BATS_TEST_TMPDIR/answer" | tr -d '\r')" "END END END END END END END END"
+  wait_for has_ended "$asker"
+  (($(sort -u "$BATS_TEST_TMPDIR/heard" | wc -l) >= 5)) || fail "heard at $(xargs <"$BATS_TEST_TMPDIR/heard")"
 }
 
-is_free() {
-  [[ $(store_much) == STORED ]]
+@test "memcache evicts for a large value in turns, too (M13)" {
+  start_small 2
+  numbered 'set i%d 0 0 1 noreply\r\n%.1s\r\n' 30000 | ask
+  open_client 5
+  open_client 6
+  (set_large large 1048000 && printf 'get large\r\n') | head -c 1040000 >&6
+  settle "$PID"
+  kill -STOP "$PID"
+  (set_large large 1048000 && printf 'incr none 1\r\n') | tail -c +1040001 >&6
+  say 'stats'
+  kill -CONT "$PID"
+  stats_answer
+  ((STATS[evictions] < 1000)) || fail "${STATS[evictions]} evictions in a turn"
+  IFS= read -r -t "$LIMIT" -u 6 line
+  assert_equal "$line" STORED$'\r'
+  IFS= read -r -t "$LIMIT" -u 6 line
+  assert_equal "$line" NOT_FOUND$'\r'
+}
+
+@test "memcache looks once at a line that has no end yet (M14)" {
+  [[ ! ${UNDER-} ]] || skip "it is about processor time"
+  build_client memcache-wait
+  start memcache
+  run -0 timeout 60 "$BATS_TEST_TMPDIR/memcache-wait" "$PID" "$PORT" bytes
+  [[ ${lines[0]} =~ 'line of 10 bytes: '([0-9]+) ]]
+  short=${BASH_REMATCH[1]}
+  [[ ${lines[1]} =~ 'line of 1000000 bytes: '([0-9]+) ]]
+  long=${BASH_REMATCH[1]}
+  ((long <= 3 * short + 30)) || fail "${lines[*]}"
 }
 
 @test "memcache counts what stats tells" {
@@ -483,6 +655,7 @@ is_free() {
 }
 
 @test "memcache rests when descriptors run out, and recovers" {
+  local begin=$SECONDS
   FDS=20 start memcache
   for client in {1..30}; do
     exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
@@ -490,13 +663,59 @@ is_free() {
   done
   wait_for_line "^memcache: cannot accept, trying again in a second: Too many open files$"
   assert_idle "$PID"
-  (($(count_lines "cannot accept") <= 2)) || fail "$(count_lines "cannot accept") warnings"
+  (($(count_lines "cannot accept") <= SECONDS - begin + 2)) || fail "$(count_lines "cannot accept") warnings"
   for client in {1..20}; do
     close_client "${clients[client]}"
   done
   printf 'version\r\n' >&"${clients[30]}"
   read -r -t "$LIMIT" -u "${clients[30]}" line
   assert_equal "$line" "VERSION 1.6.18"$'\r'
+}
+
+@test "memcache accepts again as soon as a descriptor is free (M15)" {
+  # The second after which it tries anyway is a thousand seconds here.
+  build_own memcache 's/^(static const struct timeval SECOND = .)1,/\11000,/'
+  FDS=20 start memcache
+  for client in {1..30}; do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+    clients[client]=$fd
+  done
+  wait_for_line "^memcache: cannot accept, trying again in a second: Too many open files$"
+  for client in {1..20}; do
+    close_client "${clients[client]}"
+  done
+  printf 'version\r\n' >&"${clients[30]}"
+  read -r -t "$LIMIT" -u "${clients[30]}" line
+  assert_equal "$line" "VERSION 1.6.18"$'\r'
+}
+
+@test "memcache goes on when nobody reads what it prints (M16)" {
+  mkfifo "$BATS_TEST_TMPDIR/printed"
+  exec 8<>"$BATS_TEST_TMPDIR/printed"
+  path=$(program memcache)
+  (
+    ulimit -n $((20 + ${UNDER:+12} + 0))
+    exec "${UNDER_COMMAND[@]}" "$path" 127.0.0.1 0
+  ) >&8 2>&8 </dev/null 3>&- &
+  PID=$!
+  STARTED[$PID]=/dev/null
+  read -r -t "$LIMIT" -u 8 line
+  PORT=${line##* }
+  open_client 5
+  say version
+  hear "VERSION 1.6.18"
+  head -c 65536 /dev/zero >&8 # as much as the pipe takes
+  for client in {1..30}; do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+  done
+  wait_for has_no_descriptor_left
+  say version
+  hear "VERSION 1.6.18"
+}
+
+# Whether the last of 20 is in use, as it is by then.
+has_no_descriptor_left() {
+  [[ ${UNDER-} || -e /proc/$PID/fd/19 ]]
 }
 
 @test "memcache serves 100 clients at once" {
@@ -567,6 +786,62 @@ tool() { # NAME ARG...
   PID=$!
   OTHERS+=("$PID")
   wait_for_line "^listening on 127\.0\.0\.1 port 11211$"
+}
+
+@test "memcache listens on every address of a name, on one port (M17)" {
+  mkdir "$BATS_TEST_TMPDIR/etc"
+  printf '127.0.0.1 both\n::1 both\n127.0.0.1 both\n' >"$BATS_TEST_TMPDIR/etc/hosts"
+  echo "multi on" >"$BATS_TEST_TMPDIR/etc/host.conf"
+  echo "hosts: files" >"$BATS_TEST_TMPDIR/etc/nsswitch.conf"
+  LOG=$BATS_TEST_TMPDIR/both.log
+  : >"$LOG"
+  path=$(program memcache)
+  alone true
+  # shellcheck disable=SC2016,SC2094 # for the inner shell, which reads what is printed
+  alone --etc "$BATS_TEST_TMPDIR/etc" bash -c '
+    "$0" both 0 &
+    server=$!
+    until [[ $(grep -c ^listening "$1") == 2 ]]; do sleep 0.02; done
+    port=$(sed -n "s/^listening on 127.* port //p" "$1")
+    for address in 127.0.0.1 ::1; do
+      exec {fd}<>"/dev/tcp/$address/$port"
+      echo version >&$fd
+      head -n 1 <&$fd
+    done
+    "$0" both "$port"
+    kill "$server"
+    wait "$server"
+    echo "status $?"' "$path" "$LOG" >"$LOG" 2>&1 3>&- &
+  PID=$!
+  OTHERS+=("$PID")
+  wait_for_line "^status "
+  assert_equal "$(sed 's/port [0-9]*/port N/' "$LOG" | tr -d '\r' | LC_ALL=C sort)" \
+    "VERSION 1.6.18
+VERSION 1.6.18
+listening on 127.0.0.1 port N
+listening on ::1 port N
+memcache: cannot listen on both port N: Address already in use
+status 0"
+  assert_equal "$(sed -n 's/^listening.* port //p' "$LOG" | sort -u | wc -l)" 1
+}
+
+@test "memcache keeps its descriptors apart from standard input and output (M18)" {
+  path=$(program memcache)
+  alone true
+  # shellcheck disable=SC2016 # for the inner shell
+  alone bash -c '
+    "$0" <&- >&- 2>&- &
+    server=$!
+    until nc -N 127.0.0.1 11211 <<<version; do sleep 0.02; done 2>/dev/null
+    readlink /proc/$server/fd/{0,1,2}
+    kill "$server"
+    wait "$server"
+    echo "status $?"' "$path" >"$BATS_TEST_TMPDIR/closed.log" 2>&1 3>&- &
+  PID=$!
+  OTHERS+=("$PID")
+  LOG=$BATS_TEST_TMPDIR/closed.log
+  wait_for_line "^status "
+  assert_equal "$(tr -d '\r' <"$LOG" | xargs)" "VERSION 1.6.18 /dev/null /dev/null /dev/null status 0"
 }
 
 @test "memcache says what is wrong with its arguments" {

@@ -1,0 +1,268 @@
+/* conn.c -- a connection: its turns, what it keeps, and what it may hold. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include <event2/event.h>
+#include <event2/util.h>
+
+#include "server.h"
+
+static const struct timeval SECOND = {1, 0};
+
+/* Bytes that were read or are to be sent, from BEGIN to END. */
+struct bytes {
+    char *at; /* NULL if there are none */
+    size_t begin, end, room;
+};
+
+/* Either it waits for commands, or it has answers that the peer does not take
+ * and hears nothing. While it waits it has no buffer, but for a command that
+ * has come in part. */
+struct conn {
+    struct server *server;
+    evutil_socket_t fd;
+    struct event *reading;
+    struct event *writing;
+    struct client client;
+    struct bytes rest;   /* of the input, to be answered later */
+    struct bytes unsent; /* answers that the socket did not take */
+    size_t held;         /* memory for what has come in part */
+    uint32_t moved;      /* the second in which more of it came, or was done */
+    LIST_ENTRY(conn) next;
+    TAILQ_ENTRY(conn) next_holder;
+};
+
+/* Add SIZE bytes. Where there is no room for them, it is doubled, so that a
+ * byte is moved once or twice, however few come at a time. False if there is no
+ * memory. */
+static bool bytes_add(struct bytes *bytes, const char *more, size_t size)
+{
+    size_t kept = bytes->end - bytes->begin;
+
+    if (bytes->room - bytes->end < size) {
+        size_t room = kept < size ? kept + size : 2 * kept;
+        char *wider = malloc(room);
+
+        if (!wider)
+            return false;
+        if (kept > 0)
+            memcpy(wider, bytes->at + bytes->begin, kept);
+        free(bytes->at);
+        *bytes = (struct bytes){wider, 0, kept, room};
+    }
+    memcpy(bytes->at + bytes->end, more, size);
+    bytes->end += size;
+    return true;
+}
+
+static void bytes_take(struct bytes *bytes, size_t size)
+{
+    bytes->begin += size;
+    if (bytes->begin < bytes->end)
+        return;
+    free(bytes->at);
+    *bytes = (struct bytes){0};
+}
+
+/* Note how much memory the client holds, and that it has just moved. */
+static void note_held(struct conn *conn, size_t held)
+{
+    struct server *server = conn->server;
+
+    if (conn->held > 0)
+        TAILQ_REMOVE(&server->holders, conn, next_holder);
+    if (held > 0)
+        TAILQ_INSERT_TAIL(&server->holders, conn, next_holder);
+    server->held += held - conn->held;
+    conn->held = held;
+    conn->moved = server->cache.store->now;
+}
+
+void conn_free(struct conn *conn)
+{
+    struct server *server = conn->server;
+
+    LIST_REMOVE(conn, next);
+    note_held(conn, 0);
+    server->cache.connections--;
+    client_end(&conn->client);
+    if (conn->reading)
+        event_free(conn->reading);
+    if (conn->writing)
+        event_free(conn->writing);
+    evutil_closesocket(conn->fd);
+    free(conn->rest.at);
+    free(conn->unsent.at);
+    free(conn);
+    accept_again(server); /* now there is a descriptor */
+}
+
+/* Have memory from what was begun and does not go on: the client's value, or
+ * the client. */
+static void conn_give_up(struct conn *conn)
+{
+    if (conn->client.item) {
+        client_give_up(&conn->client);
+        note_held(conn, conn->rest.room);
+    } else {
+        conn_free(conn);
+    }
+}
+
+/* What all clients have begun may not take more than its share of memory. Those
+ * that were silent for longest have to give way. */
+static bool conn_hold(struct conn *conn)
+{
+    struct server *server = conn->server;
+    size_t held = client_holds(&conn->client) + conn->rest.room;
+    struct conn *first;
+
+    if (held == 0 && conn->held == 0)
+        return true;
+    note_held(conn, held);
+    while (server->held > server->held_most &&
+           (first = TAILQ_FIRST(&server->holders)) != conn)
+        conn_give_up(first);
+    return held == 0 || event_pending(server->patrol, EV_TIMEOUT, NULL) ||
+           event_add(server->patrol, &SECOND) == 0;
+}
+
+/* One that has answers to take may take its time. */
+void patrol_cb(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *server = arg;
+    struct conn *conn = TAILQ_FIRST(&server->holders), *next;
+
+    store_tick(server->cache.store);
+    for (; conn; conn = next) {
+        next = TAILQ_NEXT(conn, next_holder);
+        if (server->cache.store->now - conn->moved < server->patience)
+            break;
+        if (event_pending(conn->reading, EV_READ, NULL))
+            conn_free(conn);
+    }
+    if (TAILQ_EMPTY(&server->holders))
+        event_del(server->patrol);
+}
+
+/* Send what the socket takes and keep the rest. False if the peer is gone, or
+ * there is no memory. */
+static bool conn_send(struct conn *conn, const char *bytes, size_t size)
+{
+    ssize_t sent = size > 0 ? send(conn->fd, bytes, size, 0) : 0;
+
+    if (sent < 0 && errno != EAGAIN && errno != EINTR)
+        return false;
+    if (sent < 0)
+        sent = 0;
+    if (conn->unsent.at)
+        bytes_take(&conn->unsent, (size_t)sent);
+    else if ((size_t)sent < size)
+        return bytes_add(&conn->unsent, bytes + sent, size - (size_t)sent);
+    return true;
+}
+
+/* Wait for one of the two: that the socket takes more, or that the peer says
+ * more. The other event is not pending. */
+static bool conn_wait(struct conn *conn, bool to_write)
+{
+    struct event *event = to_write ? conn->writing : conn->reading;
+    struct event *other = to_write ? conn->reading : conn->writing;
+
+    return event_pending(event, EV_READ | EV_WRITE, NULL) ||
+           (event_add(event, NULL) == 0 && event_del(other) == 0);
+}
+
+/* Answer SIZE bytes of INPUT. If that is too much for a turn, or the socket is
+ * full, the next turn is when the socket takes more, which may be at once: till
+ * then others have theirs, and nothing is read. */
+static void conn_turn(struct conn *conn, char *input, size_t size)
+{
+    struct cache *cache = &conn->server->cache;
+    bool kept = true;
+    size_t taken;
+
+    turn_begin(cache);
+    taken = client_take(&conn->client, input, size);
+    if (conn->rest.at)
+        bytes_take(&conn->rest, taken);
+    else if (taken < size)
+        kept = bytes_add(&conn->rest, input + taken, size - taken);
+    if (!kept || !conn_send(conn, cache->answers, cache->answered) ||
+        (conn->client.closing && !conn->unsent.at) ||
+        !conn_wait(conn, turn_is_over(cache) || conn->unsent.at) ||
+        !conn_hold(conn))
+        conn_free(conn);
+}
+
+/* A turn with what is kept of the input, or else with SIZE bytes that have just
+ * been read. */
+static void conn_go_on(struct conn *conn, size_t size)
+{
+    struct bytes *rest = &conn->rest;
+
+    store_tick(conn->server->cache.store);
+    if (rest->at)
+        conn_turn(conn, rest->at + rest->begin, rest->end - rest->begin);
+    else
+        conn_turn(conn, conn->server->input, size);
+}
+
+/* One read, behind what is kept of the last one, and one write. */
+static void read_cb(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *conn = arg;
+    char *input = conn->server->input;
+    ssize_t size = recv(fd, input, READ_SIZE, 0);
+
+    if (size < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    /* The end: all that it asked is answered. */
+    if (size <= 0 ||
+        (conn->rest.at && !bytes_add(&conn->rest, input, (size_t)size))) {
+        conn_free(conn);
+        return;
+    }
+    conn_go_on(conn, (size_t)size);
+}
+
+/* The peer takes answers again. When it has them all, its next commands are
+ * answered; those that were read already come first. */
+static void write_cb(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *conn = arg;
+    struct bytes *unsent = &conn->unsent;
+
+    if (unsent->at && !conn_send(conn, unsent->at + unsent->begin,
+                          unsent->end - unsent->begin))
+        conn_free(conn);
+    else if (!unsent->at)
+        conn_go_on(conn, 0);
+}
+
+struct conn *conn_new(struct server *server, evutil_socket_t fd)
+{
+    struct conn *conn = calloc(1, sizeof(*conn));
+
+    if (!conn) {
+        evutil_closesocket(fd);
+        return NULL;
+    }
+    conn->server = server;
+    conn->fd = fd;
+    conn->client.cache = &server->cache;
+    conn->reading =
+        event_new(server->base, fd, EV_READ | EV_PERSIST, read_cb, conn);
+    conn->writing =
+        event_new(server->base, fd, EV_WRITE | EV_PERSIST, write_cb, conn);
+    LIST_INSERT_HEAD(&server->conns, conn, next);
+    server->cache.connections++;
+    server->cache.counts.connections++;
+    if (conn->reading && conn->writing && event_add(conn->reading, NULL) == 0)
+        return conn;
+    conn_free(conn);
+    return NULL;
+}
