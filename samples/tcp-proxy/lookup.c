@@ -1,6 +1,7 @@
 /* lookup.c -- the addresses of a name, from /etc/hosts or from name servers. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,22 +45,37 @@ struct lookup {
     LIST_ENTRY(lookup) next;
 };
 
+/* evdns does not look at all allocations of its set-up, and crashes. So it gets
+ * some of this when memory is short; we see it, and free the resolver again. */
+static _Alignas(16) char emergency[16384];
+static size_t emergency_left; /* 0 but in the set-up */
 static int out_of_memory;
 
-/* evdns goes on when some of its allocations fail, and crashes later. So we
- * have to see it. */
 static void *noting_malloc(size_t size)
 {
     void *memory = malloc(size);
+    size_t rounded = (size + 15) & ~(size_t)15;
 
-    if (!memory)
-        out_of_memory = 1;
-    return memory;
+    if (memory)
+        return memory;
+    out_of_memory = 1;
+    if (rounded > emergency_left)
+        return NULL;
+    emergency_left -= rounded;
+    return emergency + emergency_left;
+}
+
+static void noting_free(void *memory)
+{
+    uintptr_t offset = (uintptr_t)memory - (uintptr_t)emergency;
+
+    if (offset >= sizeof(emergency))
+        free(memory);
 }
 
 void lookups_init(void)
 {
-    event_set_mem_functions(noting_malloc, realloc, free);
+    event_set_mem_functions(noting_malloc, realloc, noting_free);
 }
 
 double now(void)
@@ -149,16 +165,30 @@ static void set_patience(struct evdns_base *dns, struct timeval limit)
     evdns_base_set_option(dns, "initial-probe-timeout:", "3600");
 }
 
-/* A resolver, or NULL and an errno. With no name server in /etc/resolv.conf,
- * 127.0.0.1 is asked. */
+/* A resolver without /etc/hosts, or NULL; it has to be freed at once if
+ * out_of_memory is set. With no name server in /etc/resolv.conf, 127.0.0.1 is
+ * asked. It asks one question at a time, and only then has events pending. */
+static struct evdns_base *dns_set_up(struct event_base *base)
+{
+    emergency_left = sizeof(emergency);
+    struct evdns_base *dns =
+        evdns_base_new(base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    if (dns)
+        evdns_base_resolv_conf_parse(
+            dns, DNS_OPTIONS_ALL & ~DNS_OPTION_HOSTSFILE, "/etc/resolv.conf");
+    emergency_left = 0;
+    return dns;
+}
+
+/* A resolver, or NULL and an errno. */
 static struct evdns_base *dns_new(struct lookups *lookups, int *error)
 {
     give_reserve(lookups, 1);
     out_of_memory = 0;
     errno = 0;
-    struct evdns_base *dns = evdns_base_new(lookups->base, 0);
-    if (dns)
-        evdns_base_resolv_conf_parse(dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
+    struct evdns_base *dns = dns_set_up(lookups->base);
+    if (dns && !out_of_memory)
+        evdns_base_load_hosts(dns, "/etc/hosts");
     *error = errno;
     if (dns && !out_of_memory && evdns_base_count_nameservers(dns) > 0) {
         set_patience(dns, lookups->limit);
