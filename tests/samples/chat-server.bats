@@ -1,5 +1,11 @@
 setup() {
   load ../lib/course
+  load ../lib/servers
+  # What the tests of all servers ask by an echo.
+  assert_talks() { # FD
+    echo /now >&"$1"
+    hears "$1" "* there is no /now; try /help"
+  }
 }
 
 teardown() {
@@ -920,6 +926,95 @@ A < * good night"
   run -0 nc -N ::1 "$PORT" <<<ann
   assert_line "* you are ann"
   has_lines 1 "^listening on ::1 port $PORT$"
+}
+
+# A name with two addresses; the second of them is there twice.
+make_both() {
+  alone true
+  mkdir -p "$BATS_TEST_TMPDIR/etc"
+  printf '%s both.test\n' ::1 127.0.0.1 127.0.0.1 >"$BATS_TEST_TMPDIR/etc/hosts"
+  echo "hosts: files" >"$BATS_TEST_TMPDIR/etc/nsswitch.conf"
+  echo "multi on" >"$BATS_TEST_TMPDIR/etc/host.conf"
+}
+
+# Start it on that name in a network of its own, and run commands there.
+on_both() { # PORT COMMANDS
+  local path
+  path=$(program chat-server)
+  # shellcheck disable=SC2016 # the inner shell's
+  run -0 alone --etc "$BATS_TEST_TMPDIR/etc" timeout "$LIMIT" bash -c '
+    "$0" both.test "$1" >"$2" 2>&1 &
+    pid=$!
+    until grep -q "^listening on 127" "$2" || [[ ! -d /proc/$pid ]]; do sleep 0.02; done
+    port=$(sed -n "s/^listening on .* port //p" "$2" | head -n 1)
+    '"$2"'
+    kill "$pid" 2>/dev/null
+    wait "$pid"; echo "exit status $?"; cat "$2"' "$path" "$1" "$BATS_TEST_TMPDIR/both.log"
+}
+
+@test "chat-server listens on all addresses of a name, with one port (K14)" {
+  make_both
+  for port in 0 8888; do
+    # shellcheck disable=SC2016 # the inner shell's
+    on_both "$port" 'for address in ::1 127.0.0.1; do
+      exec 5<>"/dev/tcp/$address/$port"; echo "ann$((++n))" >&5; head -n 2 <&5; exec 5>&-; done'
+    assert_equal "$(grep -c "^\* you are ann" <<<"$output")" 2 || fail "$output"
+    assert_line "exit status 0"
+    assert_equal "$(grep -c "^listening on " <<<"$output")" 2
+    assert_equal "$(sed -n 's/^listening on .* port //p' <<<"$output" | sort -u | wc -l)" 1
+  done
+}
+
+@test "chat-server does not start if it cannot listen on one of the addresses" {
+  make_both
+  # shellcheck disable=SC2016 # the inner shell's
+  run -0 alone --etc "$BATS_TEST_TMPDIR/etc" timeout "$LIMIT" bash -c '
+    "$0" 127.0.0.1 8888 >"$1" & until [[ -s $1 ]]; do sleep 0.02; done
+    "$0" both.test 8888 || echo "exit status $?"
+    kill %1' "$(program chat-server)" "$BATS_TEST_TMPDIR/first"
+  assert_output "chat-server: cannot listen on 127.0.0.1 port 8888: Address already in use
+exit status 1"
+}
+
+@test "chat-server leaves out an address that the machine lacks, and says so" {
+  make_both
+  echo "192.0.2.1 both.test" >>"$BATS_TEST_TMPDIR/etc/hosts"
+  on_both 8888 ''
+  assert_line "chat-server: cannot listen on 192.0.2.1 port 8888: Cannot assign requested address"
+  assert_line "listening on ::1 port 8888"
+  assert_line "listening on 127.0.0.1 port 8888"
+  assert_line "exit status 0"
+}
+
+@test "chat-server goes on when nobody reads what it prints (K15)" {
+  serves_with_a_full_pipe chat-server
+}
+
+@test "chat-server goes on when its terminal is stopped (K15)" {
+  serves_on_a_stopped_terminal chat-server
+}
+
+@test "chat-server keeps away from closed standard descriptors (K16)" {
+  serves_without_standard_descriptors chat-server
+}
+
+@test "chat-server accepts again as soon as a descriptor is free (K17)" {
+  serves_as_soon_as_a_descriptor_is_free chat-server
+}
+
+@test "chat-server has a backlog as long as the system allows (K18)" {
+  takes_300_connections_while_stopped chat-server
+}
+
+@test "chat-server asks silent peers whether they still exist" {
+  start chat-server
+  open_client 5
+  assert_talks 5
+  wait_for asks_silent_peers
+}
+
+@test "chat-server ends at SIGTERM while it looks up a name" {
+  ends_while_it_looks_up_a_name chat-server
 }
 
 @test "chat-server listens on 127.0.0.1 port 7777 unless told otherwise" {
