@@ -53,7 +53,7 @@ esac
 END
   stand_in nc 'echo "	-N	Shutdown the network socket after EOF on stdin"' "$whole"
   stand_in id 'echo 0' "$whole"
-  ln -s "$(type -P env)" "$(type -P sed)" "$(type -P cat)" "$whole/bin"
+  ln -s "$(type -P env)" "$(type -P ls)" "$(type -P sed)" "$(type -P cat)" "$whole/bin"
   chmod +x "$whole"/bin/* "$BATS_FILE_TMPDIR/manager"
 }
 
@@ -80,7 +80,7 @@ lacks() { # FILE... (below $system)
 }
 
 call_setup() { # ARGUMENT...
-  run --separate-stderr env -i PATH="$system/bin" BATS_LIB_PATH="$system/lib" \
+  run --separate-stderr env -i PATH="$system/bin" ${DPKG_LOCK:+DPKG_LOCK="$DPKG_LOCK"} BATS_LIB_PATH="$system/lib" \
     "$ROOT/scripts/setup" "$@"
 }
 
@@ -108,7 +108,7 @@ lacks_some() {
   call_setup
   assert_success
   assert_calls 'apt-get update' \
-    'noninteractive apt-get install -y --no-install-recommends gcc libc6-dev libevent-dev libunistring-dev netcat-openbsd parallel'
+    'noninteractive apt-get install -o DPkg::Lock::Timeout=600 -y --no-install-recommends gcc libc6-dev libevent-dev libunistring-dev netcat-openbsd parallel'
 }
 
 @test "setup installs only what is missing, with dnf" {
@@ -116,7 +116,7 @@ lacks_some() {
   lacks_some
   call_setup
   assert_success
-  assert_calls 'dnf install -y --setopt=install_weak_deps=False gcc glibc-devel libevent-devel libunistring-devel netcat parallel'
+  assert_calls 'dnf install -y --setopt=install_weak_deps=False gcc glibc-devel libevent-devel libunistring-devel libasan libubsan netcat parallel'
 }
 
 @test "setup installs only what is missing, with pacman" {
@@ -132,7 +132,7 @@ lacks_some() {
   lacks_some
   call_setup
   assert_success
-  assert_calls 'apk add --update-cache gcc musl-dev libevent-dev libunistring-dev netcat-openbsd parallel'
+  assert_calls 'apk add --update-cache gcc musl-dev bsd-compat-headers libevent-dev libunistring-dev netcat-openbsd parallel'
 }
 
 @test "setup installs only what is missing, with zypper, also beside a dnf" {
@@ -164,7 +164,7 @@ lacks_some() {
   assert_success
   assert_output 'setup: running: apt-get update
 apt-get was called
-setup: running: env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends socat
+setup: running: env DEBIAN_FRONTEND=noninteractive apt-get install -o DPkg::Lock::Timeout=600 -y --no-install-recommends socat
 apt-get was called
 setup: installed socat'
   assert_stderr ''
@@ -192,7 +192,7 @@ setup: installed socat'
   assert_output 'missing: make bats shfmt valgrind (run ./scripts/setup all)'
   call_setup lint
   assert_calls 'apt-get update' \
-    'noninteractive apt-get install -y --no-install-recommends shfmt'
+    'noninteractive apt-get install -o DPkg::Lock::Timeout=600 -y --no-install-recommends shfmt'
 }
 
 @test "setup uses sudo where it is not root, and only there" {
@@ -203,8 +203,8 @@ setup: installed socat'
   call_setup
   assert_success
   assert_calls 'sudo apt-get update' 'apt-get update' \
-    'sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends socat' \
-    'noninteractive apt-get install -y --no-install-recommends socat'
+    'sudo env DEBIAN_FRONTEND=noninteractive apt-get install -o DPkg::Lock::Timeout=600 -y --no-install-recommends socat' \
+    'noninteractive apt-get install -o DPkg::Lock::Timeout=600 -y --no-install-recommends socat'
 
   rm "$system/calls"
   stand_in id 'echo 0'
@@ -212,7 +212,7 @@ setup: installed socat'
   call_setup
   assert_success
   assert_calls 'apt-get update' \
-    'noninteractive apt-get install -y --no-install-recommends socat'
+    'noninteractive apt-get install -o DPkg::Lock::Timeout=600 -y --no-install-recommends socat'
 }
 
 @test "setup prints the command for a person where it is not root and has no sudo" {
@@ -258,7 +258,7 @@ setup: is not root and finds no sudo; run this as root:
   call_setup --dry-run
   assert_success
   assert_output 'sudo apt-get update
-sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends make procps'
+sudo env DEBIAN_FRONTEND=noninteractive apt-get install -o DPkg::Lock::Timeout=600 -y --no-install-recommends make procps'
   assert_stderr ''
   call_setup --dry-run lint
   assert_success
@@ -319,7 +319,7 @@ sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommen
   call_setup
   assert_failure 1
   assert_calls 'apt-get update' \
-    'noninteractive apt-get install -y --no-install-recommends libevent-dev'
+    'noninteractive apt-get install -o DPkg::Lock::Timeout=600 -y --no-install-recommends libevent-dev'
   assert_stderr 'setup: libevent 2.0.22-stable is too old: the course needs 2.1 or later; to build one from source: make install-libevent'
   # The other groups do not need it.
   call_setup lint
@@ -331,10 +331,10 @@ sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommen
   call_setup
   assert_failure 1
   assert_stderr 'setup: found no package manager that it knows (apt, dnf, pacman, apk, zypper, brew)
-setup: still missing: cc libc-headers libunistring ps'
+setup: still missing: cc libc-headers queue-header libunistring address-sanitizer ub-sanitizer ps'
   call_setup --check
   assert_failure 1
-  assert_output 'missing: cc libc-headers libunistring ps (run ./scripts/setup)'
+  assert_output 'missing: cc libc-headers queue-header libunistring address-sanitizer ub-sanitizer ps (run ./scripts/setup)'
   call_setup --dry-run
   assert_failure 1
   assert_output ''
@@ -381,9 +381,24 @@ setup: missing: procps-ng socat'
   call_setup
   assert_success
   assert_calls 'apt-get update' \
-    'noninteractive apt-get install -y --no-install-recommends socat'
+    'noninteractive apt-get install -o DPkg::Lock::Timeout=600 -y --no-install-recommends socat'
   assert_stderr 'setup: failed: apt-get update
 setup: going on with the package lists that are here'
+}
+
+@test "setup says that it waits where another program holds apt's lock" {
+  manager apt-get
+  lacks bin/socat
+  export DPKG_LOCK=$BATS_TEST_TMPDIR/lock
+  exec 7>"$DPKG_LOCK"
+  flock 7
+  call_setup
+  assert_success
+  assert_output --partial 'setup: another program is installing packages: waiting for it, 10 minutes at the most'
+  exec 7>&-
+  lacks bin/socat
+  call_setup
+  refute_output --partial 'another program'
 }
 
 @test "setup names no host" {
