@@ -202,8 +202,9 @@ static void conn_fail(struct conn *conn, const char *what)
 }
 
 /* Say that no more answers will come. The peer closes in turn, and event_cb
- * frees the connection. To close now would be rude: what the peer sends in this
- * moment would be answered by a reset, which can overtake our last answer. */
+ * frees the connection. If we closed now, the kernel would answer what the peer
+ * sends in this moment by a reset, and the end of our last answer could be
+ * lost. */
 static void conn_finish(struct conn *conn)
 {
     conn->finished = 1;

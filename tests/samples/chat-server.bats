@@ -1,6 +1,7 @@
 setup() {
   load ../lib/course
   load ../lib/servers
+  # shellcheck disable=SC2317 # lib/servers calls it
   # What the tests of all servers ask by an echo.
   assert_talks() { # FD
     echo /now >&"$1"
