@@ -97,6 +97,10 @@ frees_all() {
   start
   some_clients
   close c1
+  step "D does not read, and its answer waits" "D 不读取，应答还在等"
+  head -c 8M /dev/zero >"$WORK/message"
+  send_unread D "$WORK/message"
+  settle
   step "now too, SIGTERM leaves nothing behind" "这时收到 SIGTERM，也没有任何遗留"
   stop_cleanly TERM
   expect_line '^done$'
@@ -107,13 +111,23 @@ check 1 "How it works" clients_leave \
   "离开的客户端不占任何资源"
 clients_leave() {
   local i
+  find_all_leaks
   step "the server listens" "服务器开始监听"
   start
   note_resources
   step "$COUNT clients connect, are heard, and leave" "$COUNT 个客户端连接、得到应答并离开"
   some_clients
   for ((i = 1; i <= COUNT; i++)); do close "c$i"; done
-  step "no descriptor stays open, and the server is at rest" "没有留下打开的描述符，服务器处于空闲"
+  step "others break their connections off (RST), and D leaves with its answer unread" "另一些中断连接（RST），D 不读应答就离开"
+  reset_many 3 "$FIRST\n"
+  head -c 8M /dev/zero >"$WORK/message"
+  send_unread D "$WORK/message"
+  settle
+  close D
+  step "no descriptor stays open, and nothing wakes the server" "没有留下打开的描述符，没有任何东西唤醒服务器"
   expect_descriptors_back
   expect_idle
+  expect_no_wakeups 400
+  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  stop_cleanly
 }

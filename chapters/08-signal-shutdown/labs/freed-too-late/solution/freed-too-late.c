@@ -1,18 +1,22 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* freed-too-late.c -- an echo server that is well until its last moment.
  *
- * Build: cc -o freed-too-late freed-too-late.c -levent
+ * Build: cc -o freed-too-late freed-too-late.c -levent_core
  * Run:   ./freed-too-late [PORT]            (8888, on 127.0.0.1)
  * Try:   nc 127.0.0.1 8888, type a line; then end the server with Ctrl-C
  */
 #include <ctype.h>
 #include <err.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 
@@ -22,8 +26,7 @@
 #include <event2/listener.h>
 #include <event2/util.h>
 
-static const struct timeval REST = {1, 0};  /* after accept has failed */
-static const struct timeval IDLE = {60, 0}; /* a silent client is dropped */
+static const struct timeval REST = {1, 0}; /* after accept has failed */
 
 /* Bytes of output that may wait for a slow client: reading stops above HIGH
  * and goes on below LOW. */
@@ -55,6 +58,28 @@ static int parse_port(const char *text)
     return (int)port;
 }
 
+/* Print a line on standard output, or on standard error as warnx(3) does. A
+ * line that would block is dropped: a callback that waits for the reader of a
+ * log stops the whole loop. A pipe that poll(2) calls writable has room for
+ * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+__attribute__((format(printf, 2, 3))) static void print_line(
+    FILE *stream, const char *format, ...)
+{
+    struct pollfd pollfd = {.fd = fileno(stream), .events = POLLOUT};
+    va_list arguments;
+
+    if (poll(&pollfd, 1, 0) == 0)
+        return;
+    va_start(arguments, format);
+    if (stream == stderr) {
+        vwarnx(format, arguments);
+    } else {
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+    va_end(arguments);
+}
+
 /* Say where FD listens: given port 0, only the kernel knows. */
 static void print_ready(evutil_socket_t fd)
 {
@@ -68,7 +93,7 @@ static void print_ready(evutil_socket_t fd)
         sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
     if (error)
         errx(1, "getnameinfo: %s", gai_strerror(error));
-    printf("listening on %s port %s\n", host, port);
+    print_line(stdout, "listening on %s port %s", host, port);
 }
 
 /* Send small answers at once: with Nagle's algorithm on, the end of a long
@@ -78,10 +103,11 @@ static void set_nodelay(evutil_socket_t fd)
     int on = 1;
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
-        warn("cannot set TCP_NODELAY");
+        print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -95,15 +121,24 @@ static void conn_free(struct conn *conn)
     free(conn);
 }
 
+/* What fails for one connection costs that connection, not the server. */
+static void conn_fail(struct conn *conn, const char *why)
+{
+    print_line(stderr, "lost a client: %s", why);
+    conn_free(conn);
+}
+
 static void read_cb(struct bufferevent *bev, void *arg)
 {
     struct evbuffer *input = bufferevent_get_input(bev);
     size_t length = evbuffer_get_length(input);
     unsigned char *bytes = evbuffer_pullup(input, -1);
 
-    /* Copied: bufferevent_write_buffer would keep 4096 bytes for one. */
-    if (!bytes || bufferevent_write(bev, bytes, length) < 0)
-        errx(1, "cannot queue an answer");
+    /* Copied: bufferevent_write_buffer would keep a kilobyte for one. */
+    if (!bytes || bufferevent_write(bev, bytes, length) < 0) {
+        conn_fail(arg, "cannot queue an answer");
+        return;
+    }
     evbuffer_drain(input, length);
     if (evbuffer_get_length(bufferevent_get_output(bev)) > HIGH)
         bufferevent_disable(bev, EV_READ);
@@ -114,10 +149,10 @@ static void write_cb(struct bufferevent *bev, void *arg)
 {
     struct conn *conn = arg;
 
-    if (!conn->ended && bufferevent_enable(bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
     if (conn->ended && evbuffer_get_length(bufferevent_get_output(bev)) == 0)
         conn_free(conn);
+    else if (!conn->ended && bufferevent_enable(bev, EV_READ) < 0)
+        conn_fail(conn, "cannot read on");
 }
 
 static void event_cb(struct bufferevent *bev, short what, void *arg)
@@ -137,19 +172,22 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     struct server *server = arg;
     struct conn *conn = calloc(1, sizeof(*conn));
 
-    if (!conn)
-        err(1, "cannot take a connection");
+    if (conn)
+        conn->bev =
+            bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!conn || !conn->bev) {
+        print_line(stderr, "cannot take a connection");
+        free(conn);
+        evutil_closesocket(fd);
+        return;
+    }
     set_nodelay(fd);
-    conn->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!conn->bev)
-        errx(1, "cannot make a bufferevent");
     LIST_INSERT_HEAD(&server->conns, conn, next);
     server->clients++;
     bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
     bufferevent_setwatermark(conn->bev, EV_WRITE, LOW, 0);
-    bufferevent_set_timeouts(conn->bev, &IDLE, &IDLE);
     if (bufferevent_enable(conn->bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
+        conn_fail(conn, "cannot read from it");
 }
 
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
@@ -157,7 +195,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
     struct server *server = arg;
 
     if (evconnlistener_enable(server->listener) < 0)
-        errx(1, "cannot accept again");
+        print_line(stderr, "cannot accept again");
 }
 
 /* With no descriptor left, accepting would fail without end: it rests. */
@@ -165,11 +203,11 @@ static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     struct server *server = arg;
 
-    warn("cannot accept, trying again in a second");
-    evconnlistener_disable(listener);
-    if (event_base_once(server->base, -1, EV_TIMEOUT, rest_cb, server, &REST) <
+    print_line(
+        stderr, "cannot accept, trying again in a second: %s", strerror(errno));
+    if (event_base_once(server->base, -1, EV_TIMEOUT, rest_cb, server, &REST) ==
         0)
-        errx(1, "cannot rest");
+        evconnlistener_disable(listener);
 }
 
 static void stop_cb(evutil_socket_t signum, short what, void *arg)
@@ -193,8 +231,8 @@ static void server_start(struct server *server, int port)
     add_event(server->interrupt);
     add_event(server->terminate);
     server->listener = evconnlistener_new_bind(server->base, accept_cb, server,
-        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, -1,
-        (struct sockaddr *)&address, sizeof(address));
+        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
+        SOMAXCONN, (struct sockaddr *)&address, sizeof(address));
     if (!server->listener)
         err(1, "cannot listen on port %d", port);
     evconnlistener_set_error_cb(server->listener, accept_error_cb);
@@ -219,7 +257,7 @@ int main(int argc, char **argv)
 
     print_ready(evconnlistener_get_fd(server.listener));
     int result = event_base_dispatch(server.base);
-    printf("served %lu clients\n", server.clients);
+    print_line(stdout, "served %lu clients", server.clients);
 
 #ifdef SOLUTION
     while (!LIST_EMPTY(&server.conns))
@@ -236,6 +274,6 @@ int main(int argc, char **argv)
     event_free(server.terminate);
     event_free(server.interrupt);
 #endif
-    printf("done\n");
+    print_line(stdout, "done");
     return result < 0 ? 1 : 0;
 }
