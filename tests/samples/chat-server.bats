@@ -3,6 +3,7 @@ setup() {
   load ../lib/servers
   # shellcheck disable=SC2317 # lib/servers calls it
   # What the tests of all servers ask by an echo.
+  # shellcheck disable=SC2317 # they call it
   assert_talks() { # FD
     echo /now >&"$1"
     hears "$1" "* there is no /now; try /help"
