@@ -12,12 +12,15 @@ setup_file() {
   local lab=$COURSE/chapters/03-event/labs/tiny file name
   mkdir -p "$SUBMISSIONS"/{ann/labs/03-tiny,bob/tiny,carl,"dora <b>&=",=sum,link,linked-folder,hard-link,nothing,grades.csv,child,misnamed/src}
   solution "$COURSE" >"$SUBMISSIONS/ann/labs/03-tiny/tiny.c"
-  unifdef -x2 -USOLUTION "$lab/tiny.c" >"$SUBMISSIONS/bob/tiny/tiny.c"
+  "$COURSE/scripts/lab-source" starter "$lab" >"$SUBMISSIONS/bob/tiny/tiny.c"
   solution "$COURSE" | sed -E 's/^    if \(bufferevent_write_buffer.*/    evbuffer_drain(bufferevent_get_input(bev), 99);\n    if (bufferevent_write(bev, "hello\\n", 6) < 0)/' >"$SUBMISSIONS/carl/tiny.c"
   solution "$COURSE" >"$SUBMISSIONS/dora <b>&=/tiny.c"
   echo 'int main(void) { return }' >"$SUBMISSIONS/=sum/tiny.c"
   ln -s ../ann/labs/03-tiny/tiny.c "$SUBMISSIONS/link/tiny.c"
   ln -s ../ann/labs "$SUBMISSIONS/linked-folder/labs"
+  mkdir -p "$SUBMISSIONS"/{__MACOSX/ann,..x}
+  touch "$SUBMISSIONS/.DS_Store"
+  ln -s ann "$SUBMISSIONS/ln-ann"
   solution "$COURSE" | tee "$SUBMISSIONS/misnamed/Tiny.c" >"$SUBMISSIONS/misnamed/src/tiny.c"
   mkdir -p "$RESULTS/last-year"
   touch "$RESULTS/last-year/"{results.json,junit.xml,report.txt}
@@ -27,7 +30,7 @@ setup_file() {
   for file in "$ROOT"/tests/hostile/*.c; do
     name=$(basename "$file" .c)
     mkdir "$SUBMISSIONS/$name"
-    sed -e "s|SECRETS}|\"$lab/hidden.bash\", \"$lab/tiny.c\", \"$SUBMISSIONS/ann/labs/03-tiny/tiny.c\"}|" \
+    sed -e "s|SECRETS}|\"$lab/hidden.bash\", \"$lab/solution/tiny.c\", \"$SUBMISSIONS/ann/labs/03-tiny/tiny.c\"}|" \
       -e "s|^#include SECRET|#include \"$lab/hidden.bash\"|" \
       -e "s|INCBIN|\"\\\\\"$SUBMISSIONS/ann/labs/03-tiny/tiny.c\\\\\"\"|" \
       -e 's/PORT)/47113)/' -e 's/, PORT/, 47113/' "$file" >"$SUBMISSIONS/$name/tiny.c"
@@ -123,6 +126,30 @@ assert_costs_its_own_points() { # STUDENT REASON
   assert_line '  misnamed/Tiny.c'
   assert_line '  misnamed/src/tiny.c'
   refute_line --partial 'ann/labs'
+}
+
+@test "what a system or an archive leaves is no student, and a folder left out is named" {
+  run cat "$BATS_FILE_TMPDIR/words"
+  assert_line 'grade: no folders of students, so not looked at:'
+  assert_line '  ..x'
+  assert_line '  ln-ann'
+  refute_line --regexp '(__MACOSX|DS_Store)'
+  run cut -d , -f 1 "$RESULTS/grades.csv"
+  refute_line --regexp '(__MACOSX|DS_Store|\.\.x|ln-ann)'
+}
+
+@test "a machine that cannot check gives no marks, and status 125" {
+  mkdir -p "$BATS_TEST_TMPDIR/in/ann"
+  cp "$SUBMISSIONS/ann/labs/03-tiny/tiny.c" "$BATS_TEST_TMPDIR/in/ann"
+  cp -r "$COURSE" "$BATS_TEST_TMPDIR/course"
+  cd "$BATS_TEST_TMPDIR/course"
+  printf '#!/bin/sh\n[ "$1" = --check ] && echo namespaces && exit\necho no libasan here\nexit 125\n' >scripts/lab-check
+  run --separate-stderr scripts/grade "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/out"
+  assert_failure 125
+  assert_output ""
+  assert_equal "${stderr_lines[0]}" 'grade: this machine cannot check programs, so there are no grades:'
+  assert_equal "${stderr_lines[1]}" 'no libasan here'
+  [[ ! -e $BATS_TEST_TMPDIR/out/grades.csv && ! -e $BATS_TEST_TMPDIR/out/ann ]]
 }
 
 @test "results of students who are not in this run are removed" {
@@ -274,7 +301,7 @@ assert_costs_its_own_points() { # STUDENT REASON
   cp "$SUBMISSIONS/ann/labs/03-tiny/tiny.c" "$BATS_TEST_TMPDIR/in/ann"
   cd "$COURSE"
   PATH=$BATS_TEST_TMPDIR:$PATH
-  printf '#!/bin/sh\nexit 125\n' >"$BATS_TEST_TMPDIR/timeout"
+  printf '#!/bin/sh\nexit 3\n' >"$BATS_TEST_TMPDIR/timeout"
   chmod +x "$BATS_TEST_TMPDIR/timeout"
   run scripts/grade "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/out"
   assert_failure 1
