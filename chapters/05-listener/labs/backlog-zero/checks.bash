@@ -108,7 +108,7 @@ listen_anew() { # COUNT
   PORT=$(sed -nE 's/^listening on .* port ([0-9]+)$/\1/p' "$WORK/stdout" | tail -n 1)
 }
 
-check 1 "How it works" ends_well \
+check 1 "The flags" ends_well \
   "it ends at SIGTERM and frees all" \
   "收到 SIGTERM 后释放全部资源并退出"
 ends_well() {

@@ -188,7 +188,7 @@ waiters_are_served() {
   has_ended "${CLIENT[waiters]}"
 }
 
-check 1 "How it works" takes_no_more \
+check 1 "The callback" takes_no_more \
   "of many who come at the same moment it takes N" \
   "许多客户端同时到来时，只接受 N 个"
 takes_no_more() {
@@ -209,7 +209,7 @@ takes_no_more() {
   expect_said "$RESTING"
 }
 
-check 1 "How it works" ends_well \
+check 1 "The flags" ends_well \
   "it ends at SIGTERM while one waits, frees all, and says no more" \
   "有客户端等待时收到 SIGTERM，也能释放全部资源后退出，不再输出"
 ends_well() {

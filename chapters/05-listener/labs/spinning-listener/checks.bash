@@ -234,7 +234,7 @@ forgets_nobody() {
   expect C "$SECOND\n"
 }
 
-check 1 "How it works" ends_well \
+check 1 "The flags" ends_well \
   "it ends at SIGTERM and frees all, also while clients wait" \
   "有客户端在等待时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {

@@ -28,7 +28,7 @@ expect_whole() { # CLIENT FILE
   expect_file "$1" "$2"
 }
 
-check 1 "How it works" answers_lines \
+check 1 "Answer all that has come" answers_lines \
   "lines come back in capitals, each when it is complete" \
   "每一行收完整后，变成大写回来"
 answers_lines() {

@@ -34,7 +34,7 @@ expect_answer_for_b() {
   expect B "${WORDS^^}\n"
 }
 
-check 1 "How it works" answers \
+check 1 "Answer all that has come" answers \
   "clients get their lines back in capitals" \
   "客户端能收回大写的行"
 answers() {

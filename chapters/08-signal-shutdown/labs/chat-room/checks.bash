@@ -98,7 +98,7 @@ find_held() {
   HELD=$((sent + unread))
 }
 
-check 1 "How it works" the_door \
+check 1 "What happens" the_door \
   "1: who knocks is asked for a name, and let in" \
   "1：敲门的人被询问姓名，然后进门"
 the_door() {
@@ -113,7 +113,7 @@ the_door() {
   enter B "$BOB" "$ANN"
 }
 
-check 2 "How it works" names \
+check 2 "What happens" names \
   "2: bad names and taken ones are refused" \
   "2：不合格的和已被占用的名字会被拒绝"
 names() {
@@ -177,7 +177,7 @@ comings_and_goings() {
   stop_cleanly
 }
 
-check 2 "How it works" talk \
+check 2 "Finish a connection" talk \
   "4: a line goes to all others, whole and once" \
   "4：一行话完整地送到其他每个人，只送一次"
 talk() {

@@ -47,7 +47,7 @@ expect_end() { # CUT-OFF
   expect_line "^cut off $1\$"
 }
 
-check 1 "How it works" serves \
+check 1 "Stop" serves \
   "it answers each client's requests one after the other" \
   "逐个应答每个客户端的请求"
 serves() {

@@ -14,7 +14,7 @@ without_sanitizer() {
   ENVIRONMENT+=(MALLOC_MMAP_THRESHOLD_=0)
 }
 
-check 1 "How it works" echoes \
+check 1 "Finish a connection" echoes \
   "clients get their lines back" \
   "客户端能收回自己发出的行"
 echoes() {
@@ -106,7 +106,7 @@ frees_all() {
   expect_line '^done$'
 }
 
-check 1 "How it works" clients_leave \
+check 1 "Finish a connection" clients_leave \
   "clients that have left hold nothing" \
   "离开的客户端不占任何资源"
 clients_leave() {
