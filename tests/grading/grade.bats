@@ -138,20 +138,6 @@ assert_costs_its_own_points() { # STUDENT REASON
   refute_line --regexp '(__MACOSX|DS_Store|\.\.x|ln-ann)'
 }
 
-@test "a machine that cannot check gives no marks, and status 125" {
-  mkdir -p "$BATS_TEST_TMPDIR/in/ann"
-  cp "$SUBMISSIONS/ann/labs/03-tiny/tiny.c" "$BATS_TEST_TMPDIR/in/ann"
-  cp -r "$COURSE" "$BATS_TEST_TMPDIR/course"
-  cd "$BATS_TEST_TMPDIR/course"
-  printf '#!/bin/sh\n[ "$1" = --check ] && echo namespaces && exit\necho no libasan here\nexit 125\n' >scripts/lab-check
-  run --separate-stderr scripts/grade "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/out"
-  assert_failure 125
-  assert_output ""
-  assert_equal "${stderr_lines[0]}" 'grade: this machine cannot check programs, so there are no grades:'
-  assert_equal "${stderr_lines[1]}" 'no libasan here'
-  [[ ! -e $BATS_TEST_TMPDIR/out/grades.csv && ! -e $BATS_TEST_TMPDIR/out/ann ]]
-}
-
 @test "results of students who are not in this run are removed" {
   [[ ! -e $RESULTS/last-year ]]
 }
