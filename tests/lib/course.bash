@@ -481,8 +481,11 @@ course_teardown() {
 if [[ -e $LATE ]] && ((EPOCHSECONDS - $(<"$LATE") > LATE_BUDGET)); then
   fail "not run: its file had $LATE_BUDGET s more when a test had waited in vain"
 fi
-read -r -a others <"/proc/$$/task/$$/children" || true # it has no line feed
-keep_time "${others[@]}" 3>&- 4>&- >/dev/null 2>&1 </dev/null &
-KEEPER=$!
-# As bats ends a test after BATS_TEST_TIMEOUT, which it names.
-trap 'BATS_TEST_TIMEOUT=$((EPOCHSECONDS - BEGAN)) bats_timeout_trap' ABRT
+# (setup_file, which is no test, has no name.)
+if [[ ${BATS_TEST_NAME-} ]]; then
+  read -r -a others <"/proc/$$/task/$$/children" || true # it has no line feed
+  keep_time "${others[@]}" 3>&- 4>&- >/dev/null 2>&1 </dev/null &
+  KEEPER=$!
+  # As bats ends a test after BATS_TEST_TIMEOUT, which it names.
+  trap 'BATS_TEST_TIMEOUT=$((EPOCHSECONDS - BEGAN)) bats_timeout_trap' ABRT
+fi
