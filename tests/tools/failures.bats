@@ -26,6 +26,14 @@ sample() { # PROGRAM
   sample chat-server
 }
 
+@test "memcache goes on whichever allocation fails" {
+  sample memcache
+}
+
+@test "tcp-proxy goes on whichever allocation fails" {
+  sample tcp-proxy
+}
+
 @test "load-gen succeeds only if all went well, whichever allocation fails" {
   sample load-gen
 }
