@@ -139,7 +139,7 @@ void patrol_cb(evutil_socket_t fd, short what, void *arg)
     store_tick(server->cache.store);
     for (; conn; conn = next) {
         next = TAILQ_NEXT(conn, next_holder);
-        if (server->cache.store->now - conn->moved < server->patience)
+        if (server->cache.store->now - conn->moved <= server->patience)
             break;
         if (event_pending(conn->reading, EV_READ, NULL))
             conn_free(conn);

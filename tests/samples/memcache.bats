@@ -348,9 +348,9 @@ begin_large() { # KEY: sets fd
   assert_equal "$line" END$'\r'
 }
 
-# The time limits are 30 seconds; here they are 1.
-start_impatient() {
-  build_own memcache 's/^(    PATIENCE = )30,/\11,/'
+# The time limit is 30 seconds; here it is shorter.
+start_impatient() { # SECONDS
+  build_own memcache "s/^(    PATIENCE = )30,/\\1$1,/"
   start memcache
 }
 
@@ -361,7 +361,7 @@ is_closed() { # FD
 }
 
 @test "memcache closes on a client that does not go on with its value or line (M11)" {
-  start_impatient
+  start_impatient 1
   open_client 5
   printf 'set a 0 0 10\r\nhalf' >&5
   open_client 6
@@ -384,10 +384,10 @@ say_nothing_begun() {
 }
 
 @test "memcache lets a client take its time that goes on (M12)" {
-  start_impatient
+  start_impatient 3
   open_client 5
-  printf 'set a 0 0 8\r\n' >&5
-  for byte in 1 2 3 4 5 6 7 8; do
+  printf 'set a 0 0 12\r\n' >&5
+  for byte in a b c d e f g h i j k l; do
     sleep 0.4 # a slow client
     printf '%s' "$byte" >&5
   done
