@@ -156,7 +156,7 @@ tell_status() { # STATUS
     12[89] | 1[3-9]?) record why "the program was ended by SIG$(kill -l $(($1 - 128)))" "程序被信号 SIG$(kill -l $(($1 - 128))) 终止" ;;
     *) record why "the program had ended, with exit status $1" "程序已经结束，退出码为 $1" ;;
   esac
-  [[ ! -s $WORK/stderr || $1 == 99 ]] || grep -v '^==' "$WORK/stderr" | tail -n 2 |
+  [[ ! -s $WORK/stderr || $1 == 99 ]] || grep -v '^==\|^lab: ' "$WORK/stderr" | tail -n 2 |
     mask_port | cut -c 1-160 | while read -r line; do record shown "$line"; done
 }
 
