@@ -1,7 +1,7 @@
 # checks.bash -- lines in any pieces, exact errors, bounded memory, a half-close.
 
 lab make 2 60
-: "${X:=144}" "${Y:=-7}" "${COUNT:=1000}" "${CLIENTS:=8}" "${WORDS:=three plus four}"
+: "${X:=144}" "${Y:=-7}" "${COUNT:=1000}" "${CLIENTS:=20}" "${WORDS:=three plus four}"
 
 MOST=9223372036854775807
 LEAST=-9223372036854775808
@@ -34,7 +34,7 @@ calculates() {
   ask A "  $X+  $Y " $((X + Y))
 }
 
-check 2 "Move bytes" says_what_is_wrong \
+check 1 "Move bytes" says_what_is_wrong \
   "it says what is wrong, and goes on" \
   "能说明错在哪里，并继续服务"
 says_what_is_wrong() {
@@ -44,6 +44,7 @@ says_what_is_wrong() {
   ask A "$WORDS" "$NOT_UNDERSTOOD"
   ask A "" "$NOT_UNDERSTOOD"
   ask A "$X % $Y" "$NOT_UNDERSTOOD"
+  ask A "$X + $Y\0" "$NOT_UNDERSTOOD"
   step "division by zero" "除以零"
   ask A "$X / 0" "error: division by zero"
   step "the largest and the smallest number still fit" "最大和最小的数仍能表示"
@@ -60,7 +61,7 @@ says_what_is_wrong() {
   ask A "$X + $Y" $((X + Y))
 }
 
-check 2 "What goes wrong" takes_any_pieces \
+check 1 "What goes wrong" takes_any_pieces \
   "a line may come in pieces, and many lines at once" \
   "一行可以分几次到达，多行也可以一起到达"
 takes_any_pieces() {
@@ -79,6 +80,28 @@ takes_any_pieces() {
   ask_file B "$WORK/lines"
   expect_file B "$WORK/answers"
   expect_closed B
+}
+
+check 1 "How it works" clients_do_not_mix \
+  "each client has lines of its own, in pieces and too long" \
+  "每个客户端有自己的行，分段的和过长的都不互相影响"
+clients_do_not_mix() {
+  step "$CLIENTS clients send half a line each, then the other half" "$CLIENTS 个客户端各发半行，然后各发另外半行"
+  start
+  many "$CLIENTS" "%d *" ''
+  many_again " 1\n" "%d\n"
+  step "A is in the middle of a line that is too long; B and C are answered" "A 的一行过长，还没发完；B、C 照常得到应答"
+  connect A
+  connect B
+  send A "$(printf '%0200d' 0)"
+  settle
+  ask B "$X + 1" $((X + 1))
+  connect C
+  ask C "$X + 2" $((X + 2))
+  step "so is B's long line, and A's next one" "B 的过长行、A 的下一行也各得其所"
+  ask B "$(printf '%0100d' 0)" "error: line too long"
+  ask A "\n$X + 3" "error: line too long\n$((X + 3))"
+  ask B "$X + 4" $((X + 4))
 }
 
 check 1 "What goes wrong" skips_a_long_line \
@@ -128,47 +151,103 @@ answers_at_the_end() {
 }
 
 check 1 "Watermarks" waits_for_the_slow \
-  "a client that reads nothing does not fill the memory" \
-  "不读应答的客户端不会占满内存"
+  "a client that reads late gets all answers, and does not fill the memory" \
+  "晚读的客户端能收到全部应答，也不会占满内存"
 waits_for_the_slow() {
-  step "A sends 300000 empty lines and reads none of the answers" "A 发出 300000 个空行，一个应答也不读"
+  watch_allocated
+  step "A sends 100000 empty lines, half-closes, and reads none of the answers" "A 发出 100000 个空行，半关闭，一个应答也不读"
   start
-  note_resources
-  head -c 300000 /dev/zero | tr '\0' '\n' >"$WORK/lines"
+  note_allocated
+  head -c 100000 /dev/zero | tr '\0' '\n' >"$WORK/lines"
   send_unread A "$WORK/lines"
+  until_true has_ended "${CLIENT[A]}" || fail "the program does not read what the client sends" "程序没有读取客户端发来的数据"
   settle
   step "B is answered meanwhile" "这期间 B 能得到应答"
   connect B
   ask B "$X + $Y" $((X + Y))
-  step "memory stays bounded" "内存不会无限增长"
-  settle
-  expect_memory_within 14336
-  step "A begins to read, and the answers come" "A 开始读，应答陆续到达"
-  awk -v line="$NOT_UNDERSTOOD" 'BEGIN { for (i = 0; i < 50000; i++) print line }' >"$WORK/answers"
+  step "less than 2 MB of memory are held for them" "为它们占用的内存不到 2 MB"
+  expect_allocated_within 2048
+  step "A reads some answers, then no more: it is the same again" "A 读一些应答又停下：仍然如此"
+  yes "$NOT_UNDERSTOOD" 2>/dev/null | head -n 100000 >"$WORK/answers"
+  head -c 2000000 "$WORK/answers" >"$WORK/some"
   read_late A
-  expect_file A "$WORK/answers"
+  until_more A 2000000
+  pause A
+  expect_allocated_within 2048
+  step "A reads on: all answers have come, then the server closes" "A 接着读：应答全部到达，然后服务器关闭连接"
+  resume A
+  until_more A "$(stat -c %s "$WORK/answers")"
+  cmp -s "$WORK/answers" "$WORK/A.out" ||
+    fail "not all answers came, each once and in order" "应答没有全部按顺序到达，每个一次"
+  AT[A]=$(stat -c %s "$WORK/answers")
+  expect_closed A
+}
+
+check 1 "Watermarks" drops_the_idle \
+  "a client that sends nothing, or reads nothing, for a minute is dropped" \
+  "一分钟什么也不发、或者什么也不读的客户端会被断开"
+drops_the_idle() {
+  local speed=$((200 / PATIENCE > 8 ? 200 / PATIENCE : 8)) began
+  # shellcheck disable=SC2034 # for scripts/lab-steps.bash
+  LIMIT_MS=5000 STILL_MS=5000
+  fast_clock "$speed" # a minute passes in three seconds
+  step "D sends 100000 empty lines and reads none of the answers" "D 发出 100000 个空行，一个应答也不读"
+  head -c 100000 /dev/zero | tr '\0' '\n' >"$WORK/lines"
+  start
+  note_resources
+  send_unread D "$WORK/lines"
+  step "A, B and C are answered" "A、B、C 得到应答"
+  connect A
+  connect B
+  connect C
+  now_ms
+  began=$MS
+  ask A "$X + 1" $((X + 1))
+  ask B "$X + 2" $((X + 2))
+  ask C "$X + 3" $((X + 3))
+  step "some time later C is still served" "过一会儿，C 仍能得到服务"
+  nap "$((20000 / speed / 1000)).$(printf '%03d' $((20000 / speed % 1000)))"
+  ask C "$X + 4" $((X + 4))
+  step "after a minute A and B, who said nothing, are dropped" "一分钟后，一言不发的 A、B 被断开"
+  expect_closed A
+  expect_closed B
+  now_ms
+  ((MS - began >= 50000 / speed)) || fail "they were dropped too early" "断开得太早"
+  step "E comes, is answered, and is dropped when it says nothing; D is dropped too" "E 到来并得到应答，此后一言不发，同样被断开；D 也被断开"
+  connect E
+  ask E "$X + 5" $((X + 5))
+  expect_closed E
+  close A
+  close B
+  close C
+  expect_descriptors_back
 }
 
 check 1 "Make one, connect one, free one" leaves_nothing \
   "clients that have left, and SIGTERM, leave nothing behind" \
   "客户端离开、收到 SIGTERM 之后，什么都不遗留"
 leaves_nothing() {
-  local i
   find_all_leaks
-  step "$CLIENTS clients are answered at the same time" "$CLIENTS 个客户端同时得到应答"
+  watch_allocated
+  step "$CLIENTS clients are answered at the same time; then nobody sends: the server sleeps, and does not wake up" \
+    "$CLIENTS 个客户端同时得到应答；之后谁也不发数据：服务器休眠，不会醒来"
   start
   note_resources
-  for ((i = 0; i < CLIENTS; i++)); do connect "c$i" linger=$((i % 2)); done
-  for ((i = 0; i < CLIENTS; i++)); do ask "c$i" "$X + $i" $((X + i)); done
+  many "$CLIENTS" "$X + 0\n" "$X\n"
+  expect_no_wakeups
   step "they leave, some in the middle of a line, some by a reset" "它们离开，有的一行还没发完，有的以复位（RST）断开"
-  for ((i = 0; i < CLIENTS; i++)); do
-    send "c$i" "$X +"
-    reset "c$i"
-  done
+  many_again "$X +" ''
+  many_leave
+  reset_many 5 "$X + %d\n$X +"
   step "no descriptor stays open" "没有留下打开的描述符"
   expect_descriptors_back
-  step "the server is at rest" "服务器处于空闲"
-  expect_idle
+  step "10 more leave, some by a reset: nothing is held for them" "又有 10 个离开，有的以复位断开：没有为它们留着任何内存"
+  note_allocated
+  reset_many 5 "$X + %d\n$X +"
+  many 5 "%d + 0\n$X" '%d\n'
+  many_leave
+  expect_descriptors_back
+  expect_allocated_back 10
   step "SIGTERM ends it while A and B are connected; nothing leaks" "A、B 仍连接时 SIGTERM 使其退出，没有泄漏"
   connect A
   connect B

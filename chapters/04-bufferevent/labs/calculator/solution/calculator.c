@@ -1,7 +1,7 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* calculator.c -- a server that answers each line "3 + 4" with its result.
  *
- * Build: cc -o calculator calculator.c -levent
+ * Build: cc -o calculator calculator.c -levent_core
  * Run:   ./calculator [PORT]            (8888, on 127.0.0.1)
  * Try:   nc 127.0.0.1 8888, and type 6 * 7
  */
@@ -265,6 +265,11 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
         conn_end(arg);
         return;
     }
+    /* While answers go out, silence is no idleness: their time-out counts. */
+    if (what & BEV_EVENT_TIMEOUT && what & BEV_EVENT_READING &&
+        evbuffer_get_length(bufferevent_get_output(bev)) > 0 &&
+        bufferevent_enable(bev, EV_READ) == 0)
+        return;
     if (what & BEV_EVENT_TIMEOUT)
         warnx("dropped a client that was idle");
     else
