@@ -2,7 +2,7 @@
 
 lab mend 1 20
 STILL_MS=$LIMIT_MS # it has timers
-: "${FIRST:=tea}" "${SECOND:=toast}" "${THIRD:=eggs}"
+: "${FIRST:=tea}" "${SECOND:=toast}" "${THIRD:=eggs}" "${ALARMS:=20}"
 
 expect_no_end() {
   local end
@@ -38,7 +38,7 @@ ends_without_alarms() {
   expect_exit 0
 }
 
-check 2 "What goes wrong" ends_when_all_rang \
+check 1 "What goes wrong" ends_when_all_rang \
   "it ends when all alarms have rung at the start" \
   "所有闹铃在启动时就都响过了，程序结束"
 ends_when_all_rang() {
@@ -46,6 +46,34 @@ ends_when_all_rang() {
   run "0:$FIRST" "0:$SECOND"
   step "both rang, and the exit status is 0" "两个都响过，退出码为 0"
   expect_output "$FIRST\n$SECOND\ndone, 2 rang\n"
+  expect_exit 0
+}
+
+check 1 "What goes wrong" many_alarms \
+  "many alarms ring, at the start and later" \
+  "许多闹铃在启动时和之后响起"
+many_alarms() {
+  local i alarms=() text=''
+  step "$ALARMS alarms are due at once, and it ends" "$ALARMS 个闹铃立即响起，程序结束"
+  for ((i = 0; i < ALARMS; i++)); do
+    alarms+=("0:$FIRST $i")
+    text+="$FIRST $i\n"
+  done
+  run "${alarms[@]}"
+  expect_output "${text}done, $ALARMS rang\n"
+  expect_exit 0
+  step "as many are due at once, and as many later; it ends when all have rung" \
+    "同样多的立即响起，同样多的稍后响起；全部响过后程序结束"
+  for ((i = 0; i < ALARMS; i++)); do
+    alarms+=("$((5 * i + 50)):$SECOND $i")
+    text+="$SECOND $i\n"
+  done
+  run "${alarms[@]}"
+  expect_output "${text}done, $((2 * ALARMS)) rang\n"
+  expect_exit 0
+  step "so it is with \"stop\" in the last place" "最后加上 stop，也是如此"
+  run "${alarms[@]:0:ALARMS}" "600000:$THIRD" 0:stop
+  expect_output "${text%%"$SECOND"*}done, $ALARMS rang\n"
   expect_exit 0
 }
 
@@ -81,7 +109,7 @@ waits_at_rest() {
   expect_line "^$FIRST\$"
   step "the program goes on: it waits, and uses no processor time" "程序没有结束：它在等待，不占用处理器时间"
   expect_no_end
-  expect_idle
+  expect_no_wakeups
   step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
   stop_cleanly
   expect_output "$FIRST\ndone, 1 rang\n"
