@@ -17,6 +17,8 @@ lab make 2 40
   "EVENT_NOEPOLL=1 o1 > none")
 [[ ${SHOWN-} ]] || SHOWN=("o1 > epoll" "fds > poll" "fds avoid=poll > select")
 
+: "${WORDS:=20}"
+
 # A leak is looked for in one check alone, and there thoroughly: what lies on the
 # stack of a main that has returned does not count as in use. Else it would be
 # found in some runs and missed in others.
@@ -89,7 +91,31 @@ by_name() {
   for case in "${AVOID[@]}"; do picks "$case"; done
 }
 
-check 2 "What is in use?" all_words \
+check 1 "What is in use?" many_words \
+  "any number of words count, and words of any length" \
+  "参数再多、再长也都有效"
+many_words() {
+  local words
+  words=$(printf 'avoid=b%d ' $(seq "$WORDS"))
+  step "$WORDS names that there are not, then avoid=epoll: poll is picked" "先是 $WORDS 个不存在的名字，然后是 avoid=epoll：选择 poll"
+  picks_quietly "${words}avoid=epoll > poll"
+  step "fds before them, and avoid=poll after them: select is picked" "前面是 fds，后面是 avoid=poll：选择 select"
+  picks_quietly "fds ${words}avoid=poll > select"
+  step "a name of $((20 * WORDS)) letters avoids nothing" "$((20 * WORDS)) 个字母的名字不会避开任何后端"
+  picks_quietly "avoid=epoll$(printf '%0*d' $((20 * WORDS)) 0) > epoll"
+  step "et repeated $WORDS times, then fds: none fits" "et 重复 $WORDS 次，然后是 fds：没有合适的后端"
+  picks_quietly "$(printf 'et%.0s ' $(seq "$WORDS"))fds > none"
+}
+
+# As picks, as part of the step that has begun: such a command is too long to be shown.
+picks_quietly() { # CASE
+  eval "loud_$(declare -f step)"
+  step() { :; }
+  picks "$1"
+  eval "$(declare -f loud_step | sed '1s/loud_//')"
+}
+
+check 1 "What is in use?" all_words \
   "all the words count, in any order" \
   "所有参数同时有效，与顺序无关"
 all_words() {

@@ -18,3 +18,4 @@ SWITCHED=(
   "EVENT_EPOLL_USE_CHANGELIST=1 o1 > epoll (with changelist)"
   "EVENT_EPOLL_USE_CHANGELIST=1 avoid=epoll > poll")
 SHOWN=("early-close > epoll" "avoid=epoll > poll")
+WORDS=70
