@@ -1,9 +1,9 @@
 # checks.bash -- a client that vanishes must not end the server, nor cost it.
 
 lab mend 1 20
-: "${TEXT:=one\ntwo\nthree}" "${SIZE:=300000}" "${COUNT:=8}" "${SEED:=1}"
+: "${TEXT:=one\ntwo\nthree}" "${SIZE:=300000}" "${COUNT:=8}" "${MANY_CLIENTS:=20}" "${SEED:=1}"
 
-check 2 "How it works" counts \
+check 1 "How it works" counts \
   "a client that half-closes gets its lines and bytes counted" \
   "客户端半关闭后收到行数和字节数"
 counts() {
@@ -60,11 +60,42 @@ broken_after_its_end() {
   finish B
 }
 
+check 1 "How it works" many_count \
+  "each of many clients gets its own counts" \
+  "许多客户端各自收到自己的计数"
+many_count() {
+  local i
+  step "$MANY_CLIENTS clients send at the same time; then nobody does: the server sleeps, and does not wake up" \
+    "$MANY_CLIENTS 个客户端同时发送；之后谁也不发：服务器休眠，不会醒来"
+  start
+  many "$MANY_CLIENTS" '%d\n\n' ''
+  expect_no_wakeups
+  step "A and B send again, half-close, and get their own counts" "A、B 再次发送，半关闭，各自收到自己的计数"
+  connect A
+  connect B
+  send A "$TEXT"
+  send B "$TEXT$TEXT"
+  settle
+  send A "\n$TEXT"
+  half_close A
+  half_close B
+  printf '%b' "$TEXT\n$TEXT" >"$WORK/a"
+  printf '%b' "$TEXT$TEXT" >"$WORK/b"
+  expect_counts A "$WORK/a"
+  expect_counts B "$WORK/b"
+  step "so do the $MANY_CLIENTS" "那 $MANY_CLIENTS 个也是如此"
+  for i in "${!MANY[@]}"; do
+    socat -u OPEN:/dev/null "FD:${MANY[i]},shut-down" 2>/dev/null || true
+    one_of_many $((i + 1)) "$((i + 1))\n\n" "lines 2\nbytes $((${#i} + (i == 9 || i == 99) + 2))\n"
+  done
+}
+
 check 2 "Free in the right order" leave_nothing \
   "clients that vanish leave nothing behind" \
   "消失的客户端不留下任何东西"
 leave_nothing() {
   local i
+  watch_allocated
   step "A sends and vanishes; B, connected before, gets its counts" "A 发送后消失；先前连接的 B 收到计数"
   start
   note_resources
@@ -82,10 +113,23 @@ leave_nothing() {
     signal CONT
     expect_line '^client closed$' $((i + 3))
   done
-  step "the server sleeps" "服务器处于休眠"
-  expect_asleep
+  step "4 more break the connection while the server reads from them" "又有 4 个客户端在服务器读取途中以复位（RST）断开"
+  reset_many 4 "$TEXT"
   step "no descriptor stays open" "没有留下打开的描述符"
   expect_descriptors_back
+  step "6 more vanish in these ways: nothing is held for them" "又有 6 个这样消失：没有为它们留着任何内存"
+  note_allocated
+  for ((i = 0; i < 2; i++)); do
+    hold
+    vanish
+    signal CONT
+    expect_line '^client closed$' $((COUNT + 3 + i))
+  done
+  reset_many 4 "$TEXT"
+  expect_descriptors_back
+  expect_allocated_back 6
+  step "the server sleeps" "服务器处于休眠"
+  expect_no_wakeups
 }
 
 check 1 "Free in the right order" ends_well \
