@@ -326,13 +326,9 @@ keeps_single_bytes_small() { # SERVER
 # Whether the kernel holds bytes that the server on PORT has sent and the peer
 # has not taken: see proc(5), /proc/net/tcp.
 has_unsent() {
-  local port line queue
-  printf -v port ':%04X' "$PORT"
-  while read -r -a line; do
-    queue=${line[4]%:*}
-    [[ ${line[1]} != *"$port" ]] || ((16#$queue == 0)) || return 0
-  done < <(tail -n +2 /proc/net/tcp)
-  return 1
+  awk -v port="$(printf ':%04X' "$PORT")" '
+    $2 ~ port "$" && $5 !~ /^0+:/ { found = 1; exit }
+    END { exit !found }' /proc/net/tcp
 }
 
 # Assert that a process is at rest: under a tenth of half a second of work.
