@@ -222,12 +222,14 @@ is_gone() { # KEY
 @test "memcache lets items end in time, by seconds and by date" {
   start memcache
   open_client 5
-  say 'set a 0 1 1' 1 "set b 0 $(($(date +%s) + 1)) 1" 1 'set c 0 1 1' 1 'set d 0 1 1' 1
-  hear STORED STORED STORED STORED
+  say 'set a 0 1 1' 1 "set b 0 $(($(date +%s) + 1)) 1" 1 \
+    'set c 0 3 1' 1 'set d 0 3 1' 1 'set e 0 3 1' 1
+  hear STORED STORED STORED STORED STORED
   say 'touch c 100' 'gat 0 d'
   hear TOUCHED 'VALUE d 0 1' 1 END
   wait_for is_gone a
   wait_for is_gone b
+  wait_for is_gone e
   say 'add a 0 0 1' 2 'get c d'
   hear STORED 'VALUE c 0 1' 1 'VALUE d 0 1' 1 END
 }
