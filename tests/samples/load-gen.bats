@@ -294,7 +294,7 @@ run_c() { # < SOURCE
   # longer than the last answers are waited for.
   build_own echo-server 's/^( *)(conn_echo\(conn, chunk, .*)/\1usleep(10000); \2/; s/(CHUNK = |chunk\[)[0-9]+/\11024/'
   start echo-server
-  measure 0 -s 400000 -c 2 -p 2
+  measure 0 -s 150000 -c 2 -p 2
   assert_result '.silent == 0 and .unanswered > 0'
 }
 
