@@ -8,6 +8,8 @@ setup() {
   export TMPDIR=$BATS_TEST_TMPDIR/tmp
   unset LC_ALL LC_MESSAGES INTERACTIVE
   export BUILD SPEED=0 LIMIT=20 LANG=C.UTF-8 NO_COLOR=1
+  # As a reader runs them: debug-mode uses an event that was freed.
+  unset MALLOC_PERTURB_ GLIBC_TUNABLES
 }
 
 demo() { # [NAME...]
@@ -90,14 +92,14 @@ replace_program() { # NAME PROGRAM
 }
 
 @test "a demo fails when one client's leaving ends the service for another" {
-  build_own echo-server '/printf\("client closed/s/$/ event_del(conn->server->conns.lh_first->read_event);/'
+  build_own echo-server '/print_line\(stdout, "client closed/s/$/ event_del(conn->server->conns.lh_first->read_event);/'
   replace_program echo-server "$BATS_TEST_TMPDIR/echo-server"
   LIMIT=3 run -1 demo echo-server
   assert_line 'demo: echo-server: expected from bob: ^anybody here\?$'
 }
 
 @test "a demo fails when a paused listener greets" {
-  build_own listener-pause 's/set_accepting\(server, !server->paused\);/(void)0;/'
+  build_own listener-pause 's/set_accepting\(server, server->paused\) < 0/0/'
   replace_program listener-pause "$BATS_TEST_TMPDIR/listener-pause"
   LIMIT=3 run -1 demo listener-pause
   assert_line 'demo: listener-pause: expected from server: ^client 2, by the first listener$'
