@@ -276,22 +276,22 @@ refuses() {
 
 @test "uppercase-server answers 64 KiB messages without a 40 ms wait each" {
   start uppercase-server
-  # The quickest of 20 after the first, which the kernel acknowledges at once: a wait
-  # would be in each of them, other work only in some.
+  # The kernel acknowledges the first few at once; then a wait is in each of them,
+  # other work only in some. So of 21, look at the sixth quickest.
   # shellcheck disable=SC2016 # perl's own $
   run -0 perl -MSocket=:all -MTime::HiRes=time -e '
     socket(my $s, PF_INET, SOCK_STREAM, 0) or die "socket: $!";
     connect($s, sockaddr_in(shift, INADDR_LOOPBACK)) or die "connect: $!";
-    my $least = 1000;
+    my @took;
     for (0 .. 20) {
       my ($began, $came) = (time, 0);
       syswrite($s, "x" x 65536) == 65536 or die "write: $!";
       while ($came < 65536) { $came += sysread($s, my $bytes, 65536) || die "read: $!" }
-      my $took = int(1000 * (time - $began));
-      $least = $took if $_ && $took < $least;
+      push @took, int(1000 * (time - $began));
     }
-    print "$least\n"' "$PORT"
-  ((output < ${UNDER:+10}40)) || fail "the quickest answer took $output ms"
+    @took = sort { $a <=> $b } @took;
+    print "$took[5]\n"' "$PORT"
+  ((output < ${UNDER:+10}40)) || fail "five of 21 answers took less than $output ms"
 }
 
 @test "uppercase-server keeps single bytes for a client that never reads in little memory (U18)" {
