@@ -261,6 +261,8 @@ after its callback: pending"
   for client in {1..20}; do
     close_client "${clients[client]}"
   done
+  # At its own limit valgrind takes a connection and closes it.
+  [[ ! ${UNDER-} ]] || return 0
   assert_talks "${clients[30]}"
 }
 

@@ -128,6 +128,8 @@ assert_answers() { # SIZE
   for client in {1..20}; do
     close_client "${clients[client]}"
   done
+  # At its own limit valgrind takes a connection and closes it.
+  [[ ! ${UNDER-} ]] || return 0
   assert_talks "${clients[30]}"
 }
 
