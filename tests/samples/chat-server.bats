@@ -643,12 +643,12 @@ read_slowly() { # PORT
     syswrite($s, "sleeper\n");
     my $all = "";
     select(undef, undef, undef, 0.1), sysread($s, $all, 1) until -e $ARGV[0];
-    select(undef, undef, undef, 0.05) while sysread($s, $all, 8192, length $all);
+    select(undef, undef, undef, 0.05) while sysread($s, $all, 4096, length $all);
     print $all' "$1" "$BATS_TEST_TMPDIR/read" | tail -n 1
 }
 
 @test "chat-server lets one who is dropped, and reads slowly, take all that waits (K13)" {
-  build_own chat-server 's/(LINGER = \{)10/\13/'
+  build_own chat-server 's/(LINGER = \{)10/\12/'
   start chat-server
   come ann
   read_slowly "$PORT" >"$BATS_TEST_TMPDIR/last" 3>&- &
