@@ -13,7 +13,7 @@ setup_file() {
     "$whole"/modules/{libevent,libevent_openssl,libevent_pthreads,openssl,libc}
   echo 2.1.12-stable >"$whole/version"
   for name in make bash openssl bats parallel clitest curl ps bwrap git socat \
-    strace diff patch unifdef entr jq zip unzip clang-format shellcheck shfmt cppcheck valgrind jsonschema xmllint \
+    strace gdb ss perl diff patch unifdef entr jq zip unzip clang-format shellcheck shfmt cppcheck valgrind jsonschema xmllint \
     memcached memccp haproxy gnuplot; do
     echo '#!/bin/sh' >"$whole/bin/$name"
   done
@@ -246,7 +246,7 @@ setup: is not root and finds no sudo; run this as root:
   manager apt-get
   call_setup --check
   assert_failure 1
-  assert_output 'missing: gcc libc6-dev make bash pkg-config libevent-dev openssl libssl-dev libunistring-dev bats bats-support bats-assert netcat-openbsd parallel clitest curl procps bubblewrap git socat strace diffutils patch unifdef entr jq zip unzip memcached libmemcached-tools (run ./scripts/setup)'
+  assert_output 'missing: gcc libc6-dev make bash pkg-config libevent-dev openssl libssl-dev libunistring-dev bats bats-support bats-assert netcat-openbsd parallel clitest curl procps bubblewrap git socat strace gdb iproute2 perl diffutils patch unifdef entr jq zip unzip memcached libmemcached-tools (run ./scripts/setup)'
   assert_stderr ''
 }
 
