@@ -328,9 +328,15 @@ keeps_single_bytes_small() { # SERVER
 # Whether the kernel holds bytes that the server on PORT has sent and the peer
 # has not taken: see proc(5), /proc/net/tcp.
 has_unsent() {
-  awk -v port="$(printf ':%04X' "$PORT")" '
-    $2 ~ port "$" && $5 !~ /^0+:/ { found = 1; exit }
-    END { exit !found }' /proc/net/tcp
+  # shellcheck disable=SC2016 # awk's own $
+  has_socket "$PORT" '$2 ~ port && $5 !~ /^0+:/'
+}
+
+# Whether the condition of awk holds for a line of /proc/net/tcp, see proc(5), where
+# "port" is a pattern that an address with PORT matches. Another test may have
+# thousands of connections: awk reads them faster than bash.
+has_socket() { # PORT CONDITION
+  awk -v port="$(printf ':%04X$' "$1")" "$2"' { found = 1; exit } END { exit !found }' /proc/net/tcp
 }
 
 # Assert that a process is at rest: under a tenth of half a second of work.

@@ -3,8 +3,7 @@
 #
 # shellcheck disable=SC2034,SC2154,SC2004 # course.bash and bats use them, or set them
 
-# The port on which a process listens; for a server that cannot tell. Another test
-# may have thousands of connections: awk reads them faster than bash.
+# The port on which a process listens; for a server that cannot tell.
 port_of() { # PID
   local inodes port
   inodes=$(find "/proc/$1/fd" -lname 'socket:*' -printf '%l ' 2>/dev/null)
@@ -140,9 +139,8 @@ takes_300_connections_while_stopped() { # NAME
 # proc(5), a connection with nothing to send has the timer 2 for that.
 asks_silent_peers() {
   # Established, or half-closed by us: 01, 05.
-  awk -v port="$(printf ':%04X' "$PORT")" '
-    $2 ~ port "$" && $4 ~ /^0[15]$/ && $6 ~ /^02:/ { found = 1; exit }
-    END { exit !found }' /proc/net/tcp
+  # shellcheck disable=SC2016 # awk's own $
+  has_socket "$PORT" '$2 ~ port && $4 ~ /^0[15]$/ && $6 ~ /^02:/'
 }
 
 # The name is looked up before signals have handlers, so that one ends the server

@@ -72,16 +72,12 @@ assert_peak_below() { # KB PID
 }
 
 # Whether a socket whose own port or whose peer's is PORT holds bytes that were
-# not read: see proc(5), /proc/net/tcp.
+# not read.
 has_unread() { # own|peer PORT
-  local port line where=1
-  [[ $1 == own ]] || where=2
-  printf -v port ':%04X' "$2"
-  while read -r -a line; do
-    [[ ${line[where]} != *"$port" || ${line[3]} == 0A ]] ||
-      ((16#${line[4]#*:} == 0)) || return 0
-  done < <(tail -n +2 /proc/net/tcp)
-  return 1
+  local address=2
+  [[ $1 == own ]] || address=3
+  # shellcheck disable=SC2016 # awk's own $
+  has_socket "$2" "\$$address"' ~ port && $4 != "0A" && $5 !~ /:0+$/'
 }
 
 has_stopped() { # PID
@@ -305,11 +301,10 @@ play_model() { # CONNECTIONS SEED
   assert_reset 5
 }
 
-# Whether a socket is connected to a local PORT: see proc(5), /proc/net/tcp.
+# Whether a socket is connected to a local PORT.
 is_connected_to() { # PORT
-  local port
-  printf -v port '0100007F:%04X' "$1"
-  grep -qE "^ *[0-9]+: [0-9A-F:]+ $port 01 " /proc/net/tcp
+  # shellcheck disable=SC2016 # awk's own $
+  has_socket "$1" '$3 ~ "^0100007F" port && $4 == "01"'
 }
 
 # The program stands still while the upstream takes its connection, and for
