@@ -573,7 +573,7 @@ int main(int argc, char **argv)
         usage(0);
     if ((argc != 1 && argc != 3) || (argc == 3 && parse_port(argv[2]) < 0))
         usage(2);
-    signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of send, no death */
+    signal(SIGPIPE, SIG_IGN); /* writing to a closed connection must fail */
 
     //> base
     struct evutil_addrinfo *addresses =

@@ -70,25 +70,29 @@ static void print_ready(evutil_socket_t fd)
     print_line(stdout, "listening on %s port %s", host, port);
 }
 
-/* Accept again, if we rest. The timer goes on: before it ends, no second line
- * is printed. */
-void listeners_resume(struct listeners *listeners)
+static int enable_all(struct listeners *listeners)
 {
-    if (!event_pending(listeners->rest, EV_TIMEOUT, NULL))
-        return;
     for (size_t i = 0; i < listeners->count; i++)
         if (evconnlistener_enable(listeners->each[i]) < 0)
-            return; /* rest_cb will come again */
+            return -1;
+    return 0;
 }
 
+/* Accept again, if we rest. The timer goes on: before it ends, no second line
+ * is printed; and where this fails, it tries again. */
+void listeners_resume(struct listeners *listeners)
+{
+    if (event_pending(listeners->rest, EV_TIMEOUT, NULL))
+        enable_all(listeners);
+}
+
+/* The timer is persistent: where this fails, the next second tries again. */
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct listeners *listeners = arg;
 
-    for (size_t i = 0; i < listeners->count; i++)
-        if (evconnlistener_enable(listeners->each[i]) < 0)
-            return; /* and again in a second: the event is persistent */
-    event_del(listeners->rest);
+    if (enable_all(listeners) == 0)
+        event_del(listeners->rest);
 }
 
 /* With no descriptor left, accepting would fail without end: it rests, until a

@@ -479,7 +479,7 @@ int main(int argc, char **argv)
     open_standard_fds();
     setvbuf(stdout, NULL, _IOLBF, 0);
     parse_options(&load.options, argc, argv);
-    signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of send, no death */
+    signal(SIGPIPE, SIG_IGN); /* writing to a closed connection must fail */
     prepare_process(&load.options);
     prepare(&load);
 

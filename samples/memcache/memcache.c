@@ -186,34 +186,35 @@ static void signal_cb(evutil_socket_t signum, short what, void *arg)
     event_base_loopbreak(arg);
 }
 
-/* Whether ADDRESS comes in the list before it: a name may have it twice. */
-static bool is_repeated(
+/* Where the name that was asked for has an address twice, once is enough. */
+static int is_repeated(
     const struct evutil_addrinfo *list, const struct evutil_addrinfo *address)
 {
-    while (list != address &&
-           (list->ai_addrlen != address->ai_addrlen ||
-               memcmp(list->ai_addr, address->ai_addr, list->ai_addrlen) != 0))
-        list = list->ai_next;
-    return list != address;
+    for (; list != address; list = list->ai_next)
+        if (list->ai_addrlen == address->ai_addrlen &&
+            memcmp(list->ai_addr, address->ai_addr, address->ai_addrlen) == 0)
+            return 1;
+    return 0;
 }
 
-/* Give ADDRESS the port of a listener: if the kernel chose it for the first
- * address, the others are to have the same. */
-static void copy_port(struct sockaddr *address, struct evconnlistener *listener)
+/* The port of an address, where it stands. */
+static in_port_t *port_in(struct sockaddr *address)
 {
-    struct sockaddr_storage bound;
-    socklen_t length = sizeof(bound);
+    return address->sa_family == AF_INET6
+               ? &((struct sockaddr_in6 *)address)->sin6_port
+               : &((struct sockaddr_in *)address)->sin_port;
+}
 
-    if (getsockname(evconnlistener_get_fd(listener), (struct sockaddr *)&bound,
-            &length) != 0)
+/* The port that LISTENER has. */
+static in_port_t port_of(struct evconnlistener *listener)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof(address);
+
+    if (getsockname(evconnlistener_get_fd(listener),
+            (struct sockaddr *)&address, &length) != 0)
         err(1, "getsockname");
-    in_port_t port = bound.ss_family == AF_INET6
-                         ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                         : ((struct sockaddr_in *)&bound)->sin_port;
-    if (address->sa_family == AF_INET6)
-        ((struct sockaddr_in6 *)address)->sin6_port = port;
-    else
-        ((struct sockaddr_in *)address)->sin_port = port;
+    return *port_in((struct sockaddr *)&address);
 }
 
 /* Listen on one address. NULL if this machine does not have it, although a name
@@ -253,8 +254,8 @@ static void listen_on_all(
         err(1, "cannot listen");
     count = 0;
     for (address = list; address; address = address->ai_next) {
-        if (count > 0)
-            copy_port(address->ai_addr, server->listeners[0]);
+        if (count > 0) /* what the kernel chose for the first */
+            *port_in(address->ai_addr) = port_of(server->listeners[0]);
         if (!is_repeated(list, address) &&
             (server->listeners[count] = listen_on(server, address, host, port)))
             count++;
@@ -325,7 +326,7 @@ int main(int argc, char **argv)
     if (megabytes == 0 || (argc != 1 && argc != 3) ||
         (argc == 3 && parse_port(argv[2]) < 0))
         usage(2);
-    signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of send, no death */
+    signal(SIGPIPE, SIG_IGN); /* writing to a closed connection must fail */
 
     //> listen
     server_init(&server, megabytes);

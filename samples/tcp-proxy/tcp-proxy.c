@@ -27,9 +27,6 @@
 
 #include "conn.h"
 
-/* The helpers that several programs hold, word for word (tests/lib/same-helpers
- * compares them). A program takes only those that it needs. */
-
 /* Print a line on standard output, or on standard error as warnx(3) does. A
  * line that would block is dropped: a callback that waits for the reader of a
  * log stops the whole loop. A pipe that poll(2) calls writable has room for
@@ -274,12 +271,24 @@ static void log_cb(int severity, const char *message)
         print_line(stderr, "libevent: %s", message);
 }
 
-/* The port in ADDRESS. */
-static in_port_t *port_of(struct sockaddr *address)
+/* The port of an address, where it stands. */
+static in_port_t *port_in(struct sockaddr *address)
 {
-    if (address->sa_family == AF_INET6)
-        return &((struct sockaddr_in6 *)address)->sin6_port;
-    return &((struct sockaddr_in *)address)->sin_port;
+    return address->sa_family == AF_INET6
+               ? &((struct sockaddr_in6 *)address)->sin6_port
+               : &((struct sockaddr_in *)address)->sin_port;
+}
+
+/* The port that LISTENER has. */
+static in_port_t port_of(struct evconnlistener *listener)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof(address);
+
+    if (getsockname(evconnlistener_get_fd(listener),
+            (struct sockaddr *)&address, &length) != 0)
+        err(1, "getsockname");
+    return *port_in((struct sockaddr *)&address);
 }
 
 /* Listen on ADDRESS. Where it is one of several, an IPv6 socket leaves IPv4 to
@@ -305,13 +314,13 @@ static int listen_on(
     return 1;
 }
 
-/* A name may have the same address twice. */
+/* Where the name that was asked for has an address twice, once is enough. */
 static int is_repeated(
     const struct evutil_addrinfo *list, const struct evutil_addrinfo *address)
 {
     for (; list != address; list = list->ai_next)
         if (list->ai_addrlen == address->ai_addrlen &&
-            memcmp(list->ai_addr, address->ai_addr, list->ai_addrlen) == 0)
+            memcmp(list->ai_addr, address->ai_addr, address->ai_addrlen) == 0)
             return 1;
     return 0;
 }
@@ -319,15 +328,9 @@ static int is_repeated(
 /* The port of the first listener, or else the one that was asked for. */
 static in_port_t port_for(const struct proxy *proxy, const char *port)
 {
-    struct sockaddr_storage address;
-    socklen_t length = sizeof(address);
-
     if (proxy->listening == 0)
         return htons((in_port_t)parse_port(port));
-    if (getsockname(evconnlistener_get_fd(proxy->listeners[0]),
-            (struct sockaddr *)&address, &length) != 0)
-        err(1, "getsockname");
-    return *port_of((struct sockaddr *)&address);
+    return port_of(proxy->listeners[0]);
 }
 
 /* Listen on each address of LIST that this machine has. */
@@ -338,7 +341,7 @@ static int listen_on_each(
 
     for (struct evutil_addrinfo *address = list; address;
          address = address->ai_next) {
-        *port_of(address->ai_addr) = port_for(proxy, port);
+        *port_in(address->ai_addr) = port_for(proxy, port);
         if (is_repeated(list, address) || listen_on(proxy, address, several))
             continue;
         if (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)
