@@ -141,16 +141,20 @@ static void add_event(struct event *event)
         errx(1, "cannot add an event");
 }
 
+static int enable_all(struct server *server)
+{
+    for (struct evconnlistener **each = server->listeners; *each; each++)
+        if (evconnlistener_enable(*each) < 0)
+            return -1;
+    return 0;
+}
+
+/* The timer goes on: before it ends, no second line is printed; and where this
+ * fails, it tries again. */
 void accept_again(struct server *server)
 {
-    struct evconnlistener **listener = server->listeners;
-
-    if (!event_pending(server->rest, EV_TIMEOUT, NULL))
-        return;
-    while (*listener && evconnlistener_enable(*listener) == 0)
-        listener++;
-    if (!*listener) /* else the next second brings another try */
-        event_del(server->rest);
+    if (event_pending(server->rest, EV_TIMEOUT, NULL))
+        enable_all(server);
 }
 
 static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
@@ -161,9 +165,13 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
         print_line(stderr, "no memory for a connection");
 }
 
+/* The timer is persistent: where this fails, the next second tries again. */
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
-    accept_again(arg);
+    struct server *server = arg;
+
+    if (enable_all(server) == 0)
+        event_del(server->rest);
 }
 
 /* With no descriptor left, accepting would fail without end. It rests until a
@@ -172,10 +180,12 @@ static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     struct server *server = arg;
 
-    print_line(
-        stderr, "cannot accept, trying again in a second: %s", strerror(errno));
-    if (event_add(server->rest, &SECOND) < 0)
-        return;
+    if (!event_pending(server->rest, EV_TIMEOUT, NULL)) {
+        print_line(stderr, "cannot accept, trying again in a second: %s",
+            strerror(errno));
+        if (event_add(server->rest, &SECOND) < 0)
+            return;
+    }
     for (struct evconnlistener **each = server->listeners; *each; each++)
         evconnlistener_disable(*each);
 }
