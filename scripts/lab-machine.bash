@@ -143,7 +143,11 @@ has_loopback() {
 }
 
 need_loopback() {
-  has_loopback || trouble "this machine has no loopback network (127.0.0.1): try 'ip link set lo up' as root" \
+  has_loopback || tell_no_loopback
+}
+
+tell_no_loopback() {
+  trouble "this machine has no loopback network (127.0.0.1): try 'ip link set lo up' as root" \
     "这台机器没有回环网络（127.0.0.1）：请以 root 身份运行 ip link set lo up"
 }
 
@@ -307,8 +311,7 @@ explain_run() { # [leak|crash]
         "无法再启动进程：进程太多（ulimit -u）。请结束一些进程"
       ;;
     *'Cannot assign requested address'* | *'Network is unreachable'*)
-      trouble "this machine has no loopback network (127.0.0.1): try 'ip link set lo up' as root" \
-        "这台机器没有回环网络（127.0.0.1）：请以 root 身份运行 ip link set lo up"
+      tell_no_loopback
       ;;
   esac
   case ${1-} in
