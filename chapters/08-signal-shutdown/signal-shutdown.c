@@ -346,10 +346,10 @@ static void stop_cb(evutil_socket_t signum, short what, void *arg)
     event_del(server->rest_event);
     evconnlistener_free(server->listener);
     server->listener = NULL;
-    LIST_FOREACH (conn, &server->conns, next)
-        bufferevent_set_timeouts(conn->bev, &QUIET, NULL);
     if (event_base_loopexit(server->base, &GRACE) < 0)
         event_base_loopbreak(server->base);
+    LIST_FOREACH (conn, &server->conns, next)
+        bufferevent_set_timeouts(conn->bev, &QUIET, NULL);
 }
 
 static struct evconnlistener *listen_on(
