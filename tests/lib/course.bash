@@ -81,21 +81,25 @@ course() { # NAME [ARG...]
 
 # Build a private copy of a program with other compiler flags, or from a source
 # changed by a sed script; the script must change something. The other parts of a
-# sample stay as they are.
-build_own() { # NAME SED-SCRIPT [FLAG...]
-  local from folder=$ROOT/samples/$1 part parts=()
-  from=$(source_of "$1")
-  for part in "$folder"/*.c; do
+# sample stay as they are; NAME/PART changes the part PART.c in place of NAME.c.
+build_own() { # NAME[/PART] SED-SCRIPT [FLAG...]
+  local name=${1%/*} changed=${1#*/}.c from folder part parts=()
+  folder=$ROOT/samples/$name
+  from=$(source_of "$name")
+  for part in "$folder"/*.c "$from"; do
     [[ ! ${BROKEN-} || ! -f $BROKEN/${part##*/} ]] || part=$BROKEN/${part##*/}
-    [[ ! -f $part || ${part##*/} == "$1.c" ]] || parts+=("$part")
+    if [[ ${part##*/} == "$changed" ]]; then
+      sed -E "$2" "$part" >"$BATS_TEST_TMPDIR/$changed"
+      [[ -z $2 ]] || ! cmp -s "$part" "$BATS_TEST_TMPDIR/$changed" || fail "no change: $2"
+    elif [[ -f $part && " ${parts[*]} " != *" $part "* ]]; then
+      parts+=("$part")
+    fi
   done
-  sed -E "$2" "$from" >"$BATS_TEST_TMPDIR/$1.c"
-  [[ -z $2 ]] || ! cmp -s "$from" "$BATS_TEST_TMPDIR/$1.c" || fail "no change: $2"
   # shellcheck disable=SC2046 # the flags are words
-  cc -std=gnu11 -g "${@:3}" -I "$folder" -o "$BATS_TEST_TMPDIR/$1" \
-    "$BATS_TEST_TMPDIR/$1.c" "${parts[@]}" \
+  cc -std=gnu11 -g "${@:3}" -I "$folder" -o "$BATS_TEST_TMPDIR/$name" \
+    "$BATS_TEST_TMPDIR/$changed" "${parts[@]}" \
     $(pkg-config --cflags --libs-only-L libevent) \
-    $(sed -n 's/^ \* Build: .*\.c //p' "$BATS_TEST_TMPDIR/$1.c")
+    $(sed -n 's/^ \* Build: .*\.c //p' "$from")
 }
 
 # See leaks also where the programs were built without the sanitizers. Stale

@@ -1001,7 +1001,7 @@ exit status 1"
 }
 
 @test "chat-server accepts again as soon as a descriptor is free (K17)" {
-  serves_as_soon_as_a_descriptor_is_free chat-server
+  serves_as_soon_as_a_descriptor_is_free chat-server/listen
 }
 
 @test "chat-server has a backlog as long as the system allows (K18)" {

@@ -230,8 +230,25 @@ play_model() { # CONNECTIONS SEED
   run ! grep "draining" "$LOG"
 }
 
-@test "tcp-proxy passes random half-closes, resets and stalls on as they were (P13)" {
+@test "tcp-proxy passes random half-closes, resets and stalls on as they were" {
   play_model "${MODEL:-300}" "${SEED:-$RANDOM}"
+}
+
+@test "tcp-proxy ends a connection when both sides are blocked and then reset (P13)" {
+  start_nobody
+  start_proxy "127.0.0.1:$UP"
+  mkfifo "$BATS_TEST_TMPDIR/go"
+  exec 7<>"$BATS_TEST_TMPDIR/go"
+  perl "$BATS_TEST_DIRNAME/tcp-proxy/blocked.pl" "$PORT" "$UP" <&7 >"$BATS_TEST_TMPDIR/sides" 3>&- &
+  OTHERS+=($!)
+  wait_for grep -q blocked "$BATS_TEST_TMPDIR/sides"
+  # The proxy is to find both resets at once.
+  kill -STOP "$PID"
+  wait_for has_stopped "$PID"
+  echo >&7
+  wait_for grep -q reset "$BATS_TEST_TMPDIR/sides"
+  kill -CONT "$PID"
+  wait_for_line " (client|upstream) lost: (Connection reset by peer|Broken pipe)$"
 }
 
 @test "tcp-proxy passes the loss of a client on to the upstream" {

@@ -119,3 +119,8 @@ run_tests() { # SECONDS
   run -0 cat "$OUT"
   assert_equal "${#lines[@]}" 4
 }
+
+@test "the tests refuse a file that is not there, and run nothing" {
+  run -2 "$ROOT/scripts/test" "$ROOT/tests/05-listener.bats" -f listener
+  assert_output "test: no such file: -f"
+}
