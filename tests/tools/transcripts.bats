@@ -161,6 +161,13 @@ SERVER='trap "echo caught; exit 0" INT; echo ready; while :; do sleep 0.02; done
   right '2 commands'
 }
 
+@test "transcripts sends SIGINT also where it is ignored itself, as in the background" {
+  page '<!-- background -->' '>>>console' "\$ sh -c '$SERVER'" 'ready' '^Ccaught' '>>>'
+  run env --ignore-signal=INT,QUIT "$ROOT/scripts/transcripts" --limit "$limit" README.md
+  assert_output "README.md: 1 command"
+  assert_success
+}
+
 @test "transcripts sends SIGINT once for each ^C" {
   page '<!-- background -->' '>>>console' \
     "\$ sh -c 'trap \"echo once; trap - INT\" INT; echo a; while :; do sleep 0.02; done'" \
