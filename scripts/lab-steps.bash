@@ -54,6 +54,7 @@ STILL_MS=500  # how long it may sleep and act then; more if the program has time
 QUIET_MS=300  # how long a silence is waited for
 LABOURS=''    # not empty: the program may work for long, and is not told to be in a loop
 CHECK_S=60    # how long a whole check may take, whatever it waits for
+BLOCKED_MS=50 # how long it may sleep in anything but its event loop
 END_MS=100    # how long a program that has failed may take to end of itself
 MAX_OUTPUT=1048576 MAX_PROCESSES=24 MAX_MEMORY_MB=400 MAX_DESCRIPTORS=256
 
@@ -1039,17 +1040,19 @@ find_waits() {
   esac
 }
 
-# Look in which call the program sleeps, again and again: see proc(5), syscall.
+# Look in which call the program sleeps, again and again: see proc(5), syscall. Three
+# looks at the least, however slowly they follow each other.
 note_blocking() {
-  local call times=0
+  local call times=0 since=0
   while [[ $WAITS ]] && is_running "$RUN"; do
     nap 0.005
     call=
     { read -r call _ <"/proc/$PID/syscall"; } 2>/dev/null || continue
+    now_ms
     if [[ $call == -* || $call == running || $WAITS == *" $call "* ]] || ! is_asleep "$PID"; then
-      times=0
-    elif ((++times == 8 * PATIENCE / 10)); then
-      echo "$call" >>"$WORK/blocked"
+      times=0 since=$MS
+    elif ((++times > 2 && MS - since >= BLOCKED_MS * PATIENCE / 10)); then
+      echo "$call" >"$WORK/blocked"
     fi
   done
 }

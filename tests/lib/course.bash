@@ -26,9 +26,11 @@ export UBSAN_OPTIONS=print_stacktrace=1
 
 # Seconds: what a test waits for something at the most, and for the ready line of
 # a program that sleeps all the time; what a test may take, whatever it does. In a
-# file that is late it is less, and so much is left for the file.
-LIMIT=${LIMIT:-20} REST_LIMIT=5 TEST_LIMIT=300
-LATE_LIMIT=$((LIMIT < 4 ? LIMIT : 4)) LATE_TEST_LIMIT=60 LATE_BUDGET=300
+# file that is late it is less, and so much is left for the file. All of them are
+# TIME_FACTOR times as long, except a LIMIT that was asked for.
+FACTOR=${TIME_FACTOR:-1}
+LIMIT=${LIMIT:-$((20 * FACTOR))} REST_LIMIT=5 TEST_LIMIT=300
+LATE_LIMIT=$((LIMIT < 4 * FACTOR ? LIMIT : 4 * FACTOR)) LATE_TEST_LIMIT=60 LATE_BUDGET=300
 case $BATS_TEST_FILENAME in
   "$ROOT"/tests/[0-9]*) TEST_LIMIT=30 LATE_TEST_LIMIT=8 LATE_BUDGET=15 ;;
   "$ROOT"/tests/samples/*) TEST_LIMIT=120 LATE_TEST_LIMIT=30 LATE_BUDGET=40 ;;
@@ -42,6 +44,10 @@ if [[ ${UNDER-} == valgrind ]]; then
     "--errors-for-leak-kinds=definite,indirect"
     "--log-file=$BATS_TEST_TMPDIR/valgrind.%p.log")
 fi
+for limit in REST_LIMIT TEST_LIMIT LATE_TEST_LIMIT LATE_BUDGET; do
+  printf -v "$limit" '%d' $((${!limit} * FACTOR))
+done
+unset limit
 READY='^listening on' # how the line of a server that is ready begins
 declare -A STARTED=() # the log of each program in the background, by its pid
 declare -A RESTING=() # the ticks that it has used, and since when no more

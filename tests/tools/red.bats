@@ -124,3 +124,19 @@ run_tests() { # SECONDS
   run -2 "$ROOT/scripts/test" "$ROOT/tests/05-listener.bats" -f listener
   assert_output "test: no such file: -f"
 }
+
+limits() { # FACTOR
+  (
+    unset LIMIT BATS_TEST_NAME
+    TIME_FACTOR=$1
+    load ../lib/course
+    echo "$LIMIT $REST_LIMIT $TEST_LIMIT $LATE_LIMIT $LATE_TEST_LIMIT $LATE_BUDGET"
+  )
+}
+
+@test "TIME_FACTOR makes each time limit of the tests longer" {
+  run -0 limits 1
+  assert_output "20 5 300 4 60 300"
+  run -0 limits 3
+  assert_output "60 15 900 12 180 900"
+}
