@@ -1,4 +1,4 @@
-/* conn.c -- one connection: opens, sends, checks what comes, counts it. */
+/* conn.c -- the connections of a load: each opens, sends, checks, counts. */
 #include <err.h>
 #include <errno.h>
 #include <netdb.h>
@@ -57,19 +57,17 @@ uint64_t now(void)
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-/* Close CONN, of which half may be there, and give up what is under way on it.
- */
 void conn_close(struct conn *conn)
 {
-    struct load *load = conn->load;
+    struct pool *pool = conn->pool;
     uint64_t time = now();
 
     for (size_t i = 0; i < conn->under_way; i++)
         count_unanswered(
-            load, conn->due[(conn->first + i) % load->options.pipeline], time);
-    load->under_way -= conn->under_way;
+            pool->result, conn->due[(conn->first + i) % pool->pipeline], time);
+    pool->under_way -= conn->under_way;
     if (conn->free)
-        TAILQ_REMOVE(&load->free, conn, next);
+        TAILQ_REMOVE(&pool->free, conn, next);
     if (conn->read_event)
         event_free(conn->read_event);
     if (conn->write_event)
@@ -80,19 +78,18 @@ void conn_close(struct conn *conn)
 
 static void conn_fail(struct conn *conn, int error)
 {
-    load_lost(
-        conn, error == ECONNRESET || error == EPIPE ? RESET : OTHER, error);
+    conn->pool->lost(conn->pool->arg, conn,
+        error == ECONNRESET || error == EPIPE ? RESET : OTHER, error);
 }
 
-/* CONN has a request more to send, which was due at DUE. */
 void conn_give(struct conn *conn, uint64_t due)
 {
     size_t last = conn->first + conn->under_way;
-    size_t pipeline = conn->load->options.pipeline;
+    size_t pipeline = conn->pool->pipeline;
 
     conn->due[last < pipeline ? last : last - pipeline] = due;
     conn->under_way++;
-    conn->load->under_way++;
+    conn->pool->under_way++;
     conn->to_send++;
 }
 
@@ -104,9 +101,9 @@ static size_t next_of(const struct script *script, size_t i)
 /* The socket of CONN has taken LENGTH bytes. */
 static void conn_sent(struct conn *conn, size_t length)
 {
-    const struct script *script = &conn->load->script;
+    const struct script *script = conn->pool->script;
 
-    conn->load->total.sent += length;
+    conn->pool->total.sent += length;
     conn->sent += length;
     while (conn->to_send > 0) {
         size_t size = request_size(script, conn->asked);
@@ -120,7 +117,7 @@ static void conn_sent(struct conn *conn, size_t length)
 }
 
 /* Wait until the socket can be written, or no more. */
-static void set_full(struct conn *conn, int full)
+static void set_full(struct conn *conn, bool full)
 {
     int result = 0;
 
@@ -137,7 +134,7 @@ static void set_full(struct conn *conn, int full)
  * together. What the socket does not take waits until it can be written. */
 void conn_send(struct conn *conn)
 {
-    const struct script *script = &conn->load->script;
+    const struct script *script = conn->pool->script;
 
     while (conn->to_send > 0) {
         size_t last = conn->asked + conn->to_send;
@@ -154,61 +151,59 @@ void conn_send(struct conn *conn)
         if (sent > 0)
             conn_sent(conn, (size_t)sent);
         if (sent < 0 || (size_t)sent < length) {
-            set_full(conn, 1);
+            set_full(conn, true);
             return;
         }
     }
-    set_full(conn, 0);
+    set_full(conn, false);
 }
 
 static void write_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *conn = arg;
-    uint64_t sent = conn->load->total.sent;
+    struct pool *pool = conn->pool;
+    uint64_t sent = pool->total.sent;
 
     conn_send(conn);
-    if (conn->load->total.sent > sent)
-        load_connected(conn->load);
+    if (pool->total.sent > sent)
+        pool->connected(pool->arg);
 }
 
 /* A whole answer has come, at TIME. */
 static void conn_answered(struct conn *conn, uint64_t time)
 {
-    struct load *load = conn->load;
-    uint64_t due = conn->due[conn->first];
+    struct pool *pool = conn->pool;
 
-    conn->first =
-        conn->first + 1 < load->options.pipeline ? conn->first + 1 : 0;
+    count_answered(pool->result, conn->due[conn->first], time);
+    conn->first = conn->first + 1 < pool->pipeline ? conn->first + 1 : 0;
     conn->under_way--;
-    conn->wanted = next_of(&load->script, conn->wanted);
+    conn->wanted = next_of(pool->script, conn->wanted);
     conn->got = 0;
-    load->under_way--;
-    load->total.answers++;
-    if (due >= load->from)
-        add_latency(&load->result, time - due);
+    pool->under_way--;
+    pool->total.answers++;
 }
 
 /* Compare LENGTH bytes that have come with those that had to come. Returns
  * whether they are the same; if not, CONN is closed, since nothing tells where
  * its next answer begins. */
-static int conn_check(
+static bool conn_check(
     struct conn *conn, const char *bytes, size_t length, uint64_t time)
 {
-    const struct script *script = &conn->load->script;
+    const struct script *script = conn->pool->script;
 
     while (length > 0) {
         size_t size = answer_size(script, conn->wanted) - conn->got;
         const char *answer =
             script->answers + script->answer_at[conn->wanted] + conn->got;
-        int asked = conn->under_way > conn->to_send || conn->sent > 0;
+        bool asked = conn->under_way > conn->to_send || conn->sent > 0;
 
         if (size > length)
             size = length;
         if (!asked || memcmp(bytes, answer, size) != 0) {
-            note_wrong(&conn->load->result, conn->got, bytes,
+            note_wrong(conn->pool->result, conn->got, bytes,
                 asked ? answer : NULL, size);
-            load_lost(conn, WRONG, 0);
-            return 0;
+            conn->pool->lost(conn->pool->arg, conn, WRONG, 0);
+            return false;
         }
         bytes += size;
         length -= size;
@@ -216,39 +211,38 @@ static int conn_check(
         if (conn->got == answer_size(script, conn->wanted))
             conn_answered(conn, time);
     }
-    return 1;
+    return true;
 }
 
 static void read_cb(evutil_socket_t fd, short what, void *arg)
 {
     static char chunk[262144]; /* shared: one callback runs at a time */
     struct conn *conn = arg;
-    struct load *load = conn->load;
+    struct pool *pool = conn->pool;
     ssize_t length = recv(fd, chunk, sizeof(chunk), 0);
-    uint64_t time = now(), answers = load->total.answers;
+    uint64_t time = now(), answers = pool->total.answers;
 
     if (length == 0) {
-        load_lost(conn, CLOSED, 0);
+        pool->lost(pool->arg, conn, CLOSED, 0);
     } else if (length < 0) {
         if (errno != EAGAIN)
             conn_fail(conn, errno);
     } else {
-        load->total.received += (uint64_t)length;
-        conn->heard = load->phase == DRAIN;
-        if (!conn_check(conn, chunk, (size_t)length, time) ||
-            load->total.answers == answers)
-            return;
-        load_answered(conn, time);
+        pool->total.received += (uint64_t)length;
+        conn->heard = time;
+        if (conn_check(conn, chunk, (size_t)length, time) &&
+            pool->total.answers > answers)
+            pool->answered(pool->arg, conn, time);
     }
 }
 
 /* A socket that is being connected, or -1. A loopback address has about 28,000
  * ports; once they are used up, the next one, 127.0.0.2, has as many. */
-static evutil_socket_t connect_from(const struct load *load)
+static evutil_socket_t connect_from(const struct pool *pool)
 {
-    const struct evutil_addrinfo *to = load->address;
+    const struct evutil_addrinfo *to = pool->address;
     struct sockaddr_in from = {.sin_family = AF_INET,
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK + load->source)};
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK + pool->source)};
     evutil_socket_t fd = socket(to->ai_family, SOCK_STREAM, 0);
     int on = 1;
 
@@ -256,7 +250,7 @@ static evutil_socket_t connect_from(const struct load *load)
         return -1;
     set_nodelay(fd);
     if (evutil_make_socket_nonblocking(fd) == 0 &&
-        (load->source == 0 ||
+        (pool->source == 0 ||
             (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
                  sizeof(on)) == 0 &&
                 bind(fd, (struct sockaddr *)&from, sizeof(from)) == 0)) &&
@@ -269,7 +263,7 @@ static evutil_socket_t connect_from(const struct load *load)
     return -1;
 }
 
-static int is_loopback(const struct evutil_addrinfo *address)
+static bool is_loopback(const struct evutil_addrinfo *address)
 {
     const struct sockaddr_in *in = (const struct sockaddr_in *)address->ai_addr;
 
@@ -277,28 +271,25 @@ static int is_loopback(const struct evutil_addrinfo *address)
            ntohl(in->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
-/* Open CONN and ask for its first answer: what waits for its answer is in no
- * backlog any more, so that AT_ONCE bounds what is in it. Returns 0, or why it
- * could not be done. */
-int conn_open(struct load *load, struct conn *conn)
+int conn_open(struct pool *pool, struct conn *conn)
 {
-    *conn = (struct conn){.load = load};
-    conn->due = load->dues + load->opened * load->options.pipeline;
-    conn->asked = conn->wanted = load->opened % load->script.set_up;
-    while ((conn->fd = connect_from(load)) < 0)
-        if (errno != EADDRNOTAVAIL || !is_loopback(load->address) ||
-            ++load->source > 250)
+    *conn = (struct conn){.pool = pool};
+    conn->due = pool->dues + pool->opened * pool->pipeline;
+    conn->asked = conn->wanted = pool->opened % pool->script->set_up;
+    while ((conn->fd = connect_from(pool)) < 0)
+        if (errno != EADDRNOTAVAIL || !is_loopback(pool->address) ||
+            ++pool->source > 250)
             return errno;
-    load->opened++;
+    pool->opened++;
     conn->read_event =
-        event_new(load->base, conn->fd, EV_READ | EV_PERSIST, read_cb, conn);
+        event_new(pool->base, conn->fd, EV_READ | EV_PERSIST, read_cb, conn);
     conn->write_event =
-        event_new(load->base, conn->fd, EV_WRITE | EV_PERSIST, write_cb, conn);
+        event_new(pool->base, conn->fd, EV_WRITE | EV_PERSIST, write_cb, conn);
     if (!conn->read_event || !conn->write_event ||
         event_add(conn->read_event, NULL) < 0 ||
         event_add(conn->write_event, NULL) < 0)
         return ENOMEM;
-    conn->full = 1;
+    conn->full = true;
     conn_give(conn, 0);
     return 0;
 }

@@ -1,7 +1,8 @@
-/* conn.h -- one connection, and the load that all of them make. */
+/* conn.h -- the connections of a load: each opens, sends, checks, counts. */
 #ifndef CONN_H
 #define CONN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -9,17 +10,16 @@
 #include <event2/event.h>
 #include <event2/util.h>
 
-#include "frame.h"
-
-enum phase { SET_UP, WARM_UP, MEASURE, DRAIN };
+#include "result.h"
+#include "script.h"
 
 struct conn {
-    struct load *load;
+    struct pool *pool;
     struct event *read_event, *write_event;
     evutil_socket_t fd;          /* ours; -1 once it is closed */
-    int full;                    /* write_event is pending */
-    int heard;                   /* bytes have come for the last answers */
-    int free;                    /* is in the list of those with a free place */
+    bool full;                   /* write_event is pending */
+    bool free;                   /* is in the list of those with a free place */
+    uint64_t heard;              /* when bytes came last, ns */
     size_t asked, sent, to_send; /* next request, bytes sent of it, requests */
     size_t wanted, got;          /* next answer, bytes that have come of it */
     uint64_t *due;               /* a ring: when those under way were due, ns */
@@ -27,41 +27,47 @@ struct conn {
     TAILQ_ENTRY(conn) next;
 };
 
-struct load {
-    struct options options;
-    struct script script;
+/* What all connections have in common. The callbacks may close the connection
+ * that they are told of, and open others. */
+struct pool {
     struct event_base *base;
-    struct event *phase_event, *due_event;
-    struct evutil_addrinfo *addresses, *address; /* all; the one in use */
-    int connected;                               /* to that one */
-    int failed;      /* it has come to nothing; somebody has said why */
-    unsigned source; /* addresses of ours that have no port left */
-    struct conn *conns;
-    uint64_t *dues;
-    size_t opened, ready, lost; /* connections */
-    size_t under_way;           /* requests, on all of them */
-    TAILQ_HEAD(conn_list, conn) free;
-    enum phase phase;
-    uint64_t from, until;  /* what is due between these counts, ns */
-    uint64_t start, given; /* with a rate: when the first was due; how many */
-    int armed;             /* due_event is pending */
-    struct counts total, before; /* the latter: when the measuring began */
-    uint64_t ticked;             /* answers at the last tick */
-    int ticks;                   /* without an answer, in the set-up */
-    struct result result;
+    const struct script *script;
+    struct result *result;
+    size_t pipeline; /* requests under way on each, at most */
+    uint64_t *dues;  /* as many numbers for each */
+    const struct evutil_addrinfo *address; /* the next one connects there */
+    unsigned source;  /* addresses of ours that have no port left */
+    size_t opened;    /* connections */
+    size_t under_way; /* requests, on all of them */
+    struct counts total;
+    TAILQ_HEAD(conn_list, conn) free; /* with room for a request */
+
+    void *arg; /* for the callbacks */
+    /* Bytes were sent on a connection, so that it is connected. */
+    void (*connected)(void *arg);
+    /* One or more answers have come on CONN, at TIME. */
+    void (*answered)(void *arg, struct conn *conn, uint64_t time);
+    /* CONN is of no use any more, because of ERROR or for another reason. */
+    void (*lost)(void *arg, struct conn *conn, enum loss loss, int error);
 };
 
-/* conn.c */
+/* Nanoseconds of a clock that only goes forward: see clock_gettime(2). */
 uint64_t now(void);
-int conn_open(struct load *load, struct conn *conn);
-void conn_give(struct conn *conn, uint64_t due);
-void conn_send(struct conn *conn);
-void conn_close(struct conn *conn);
 
-/* load-gen.c */
-void load_connected(struct load *load);
-void load_answered(struct conn *conn, uint64_t time);
-void load_lost(struct conn *conn, enum loss loss, int error);
-void count_unanswered(struct load *load, uint64_t due, uint64_t time);
+/* Open CONN and ask for its first answer: what waits for its answer is in no
+ * backlog any more. Returns 0, or the errno why it could not be done; what is
+ * there of CONN then is freed by conn_close if it counts as opened. */
+int conn_open(struct pool *pool, struct conn *conn);
+
+/* CONN has a request more to send, which was due at DUE (ns). */
+void conn_give(struct conn *conn, uint64_t due);
+
+/* Send what CONN has to send: requests that follow each other in the ring go
+ * together. What the socket does not take waits until it can be written. */
+void conn_send(struct conn *conn);
+
+/* Close CONN, of which half may be there, and give up what is under way on it.
+ */
+void conn_close(struct conn *conn);
 
 #endif

@@ -1,6 +1,6 @@
 /* load-gen.c -- puts load on a server, checks each answer, measures latencies.
  *
- * Build: cc -o load-gen load-gen.c conn.c frame.c -levent_core
+ * Build: cc -o load-gen *.c -levent_core
  * Run:   ./load-gen [OPTION...] ADDRESS PORT     (--help lists the options)
  * Try:   ./load-gen -c 100 127.0.0.1 8888, with echo-server running
  */
@@ -25,6 +25,27 @@
 #include <event2/util.h>
 
 #include "conn.h"
+
+enum phase { SET_UP, WARM_UP, MEASURE, DRAIN };
+
+struct load {
+    struct options options;
+    struct script script;
+    struct pool pool; /* the connections, but for: */
+    struct conn *conns;
+    size_t ready, lost; /* of them */
+    struct event *phase_event, *due_event;
+    struct evutil_addrinfo *addresses;
+    bool connected; /* to one of them */
+    bool failed;    /* it has come to nothing; somebody has said why */
+    enum phase phase;
+    uint64_t start, given; /* with a rate: when the first was due; how many */
+    bool armed;            /* due_event is pending */
+    struct counts before;  /* when the measuring began */
+    uint64_t ticked;       /* answers at the last tick */
+    int ticks;             /* without an answer, in the set-up */
+    struct result result;
+};
 
 static const double GRACE = 1; /* seconds, at the end, for what is under way */
 enum {
@@ -101,22 +122,13 @@ static double cpu_time_of(pid_t pid)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* A request will not be answered: it counts with the time it has waited. */
-void count_unanswered(struct load *load, uint64_t due, uint64_t time)
-{
-    if (due < load->from || due >= load->until)
-        return;
-    add_latency(&load->result, time - due);
-    load->result.unanswered++;
-}
-
 /* It comes to nothing: say WHY, once, and leave the loop. */
 static void fail(struct load *load, const char *why)
 {
     if (!load->failed)
         warnx("%s", why);
-    load->failed = 1;
-    event_base_loopbreak(load->base);
+    load->failed = true;
+    event_base_loopbreak(load->pool.base);
 }
 
 /* Without all connections there is no load. */
@@ -145,41 +157,46 @@ static void add_timer(struct load *load, struct event *event, double seconds)
  */
 static void open_more(struct load *load)
 {
-    while (!load->failed && load->opened < load->options.connections &&
-           load->opened < (load->connected ? load->ready + AT_ONCE : 1)) {
-        int error = conn_open(load, &load->conns[load->opened]);
+    struct pool *pool = &load->pool;
 
-        if (error && load->opened == 0 && load->address->ai_next)
-            load->address = load->address->ai_next;
+    while (!load->failed && pool->opened < load->options.connections &&
+           pool->opened < (load->connected ? load->ready + AT_ONCE : 1)) {
+        int error = conn_open(pool, &load->conns[pool->opened]);
+
+        if (error && pool->opened == 0 && pool->address->ai_next)
+            pool->address = pool->address->ai_next;
         else if (error)
             fail_to_connect(load, strerror(error));
     }
 }
 
-/* The first connection has failed. Returns 0 if there is no other address. */
-static int try_next_address(struct load *load)
+/* The first connection has failed. Returns false if there is no other address.
+ */
+static bool try_next_address(struct load *load)
 {
-    if (load->connected || !load->address->ai_next)
-        return 0;
+    if (load->connected || !load->pool.address->ai_next)
+        return false;
     conn_close(&load->conns[0]);
-    load->opened = 0;
-    load->address = load->address->ai_next;
+    load->pool.opened = 0;
+    load->pool.address = load->pool.address->ai_next;
     open_more(load);
-    return 1;
+    return true;
 }
 
-void load_connected(struct load *load)
+/* The first connection is there: the others may follow. */
+static void connected(void *arg)
 {
+    struct load *load = arg;
+
     if (load->connected)
         return;
-    load->connected = 1;
+    load->connected = true;
     open_more(load);
 }
 
-/* CONN is of no use any more, because of ERROR or for another reason. */
-void load_lost(struct conn *conn, enum loss loss, int error)
+static void lost(void *arg, struct conn *conn, enum loss loss, int error)
 {
-    struct load *load = conn->load;
+    struct load *load = arg;
 
     if (load->phase == SET_UP && loss != WRONG) {
         if (!try_next_address(load))
@@ -191,8 +208,8 @@ void load_lost(struct conn *conn, enum loss loss, int error)
     conn_close(conn);
     load->lost++;
     if (load->phase == SET_UP || load->lost == load->options.connections ||
-        (load->phase == DRAIN && load->under_way == 0))
-        event_base_loopbreak(load->base);
+        (load->phase == DRAIN && load->pool.under_way == 0))
+        event_base_loopbreak(load->pool.base);
 }
 
 /* When request NUMBER is due, with a rate. */
@@ -208,20 +225,20 @@ static void give_due(struct load *load)
     uint64_t time = now(), due;
     struct conn *conn;
 
-    while ((conn = TAILQ_FIRST(&load->free)) &&
-           (due = due_time(load, load->given)) < load->until) {
+    while ((conn = TAILQ_FIRST(&load->pool.free)) &&
+           (due = due_time(load, load->given)) < load->result.until) {
         if (due > time) {
             if (!load->armed)
                 add_timer(load, load->due_event, (double)(due - time) / 1e9);
-            load->armed = 1;
+            load->armed = true;
             return;
         }
         load->given++;
-        TAILQ_REMOVE(&load->free, conn, next);
+        TAILQ_REMOVE(&load->pool.free, conn, next);
         conn_give(conn, due);
         conn->free = conn->under_way < load->options.pipeline;
         if (conn->free)
-            TAILQ_INSERT_TAIL(&load->free, conn, next);
+            TAILQ_INSERT_TAIL(&load->pool.free, conn, next);
         if (!conn->full)
             conn_send(conn);
     }
@@ -231,21 +248,19 @@ static void due_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct load *load = arg;
 
-    load->armed = 0;
+    load->armed = false;
     give_due(load);
 }
 
 /* CONN has room: for what is due by the clock, or for what follows an answer
  * that came at TIME. */
-static void conn_refill(struct conn *conn, uint64_t time)
+static void refill(struct load *load, struct conn *conn, uint64_t time)
 {
-    struct load *load = conn->load;
-
     if (load->options.rate > 0 && !conn->free) {
-        int awaited = TAILQ_EMPTY(&load->free);
+        bool awaited = TAILQ_EMPTY(&load->pool.free);
 
-        conn->free = 1;
-        TAILQ_INSERT_TAIL(&load->free, conn, next);
+        conn->free = true;
+        TAILQ_INSERT_TAIL(&load->pool.free, conn, next);
         if (awaited)
             give_due(load);
     } else if (load->options.rate == 0 && load->phase != DRAIN) {
@@ -254,46 +269,52 @@ static void conn_refill(struct conn *conn, uint64_t time)
         if (!conn->full)
             conn_send(conn);
     }
-    if (load->phase == DRAIN && load->under_way == 0)
-        event_base_loopbreak(load->base);
+    if (load->phase == DRAIN && load->pool.under_way == 0)
+        event_base_loopbreak(load->pool.base);
 }
 
 /* What was counted since the measuring began is the result. */
 static void set_counts(struct load *load)
 {
-    load->result.seconds = (double)(load->until - load->from) / 1e9;
-    load->result.counts = (struct counts){
-        .answers = load->total.answers - load->before.answers,
-        .sent = load->total.sent - load->before.sent,
-        .received = load->total.received - load->before.received,
-        .cpu = load->total.cpu - load->before.cpu,
-        .server = load->total.server - load->before.server,
+    const struct counts *total = &load->pool.total, *before = &load->before;
+    struct result *result = &load->result;
+
+    result->seconds = (double)(result->until - result->from) / 1e9;
+    result->counts = (struct counts){
+        .answers = total->answers - before->answers,
+        .sent = total->sent - before->sent,
+        .received = total->received - before->received,
+        .cpu = total->cpu - before->cpu,
+        .server = total->server - before->server,
     };
 }
 
 /* Go on to the next phase: the clock or a signal says when. */
 static void next_phase(struct load *load)
 {
-    load->phase++;
-    load->total.cpu = cpu_time();
+    struct counts *total = &load->pool.total;
     double server = cpu_time_of(load->options.server);
+
+    load->phase++;
+    total->cpu = cpu_time();
     if (server > 0) /* else it has gone */
-        load->total.server = server;
+        total->server = server;
     if (load->phase == WARM_UP) {
         add_timer(load, load->phase_event, load->options.warm_up);
     } else if (load->phase == MEASURE) {
-        load->before = load->total;
-        load->from = now();
+        load->before = *total;
+        load->result.from = now();
         add_timer(load, load->phase_event, load->options.duration);
     } else if (load->phase == DRAIN) {
-        load->until = now();
+        load->result.until = now();
         set_counts(load);
         add_timer(load, load->phase_event, GRACE);
         if (load->options.rate > 0)
             give_due(load); /* what came due in the last moment */
     }
-    if (load->phase > DRAIN || (load->phase == DRAIN && load->under_way == 0))
-        event_base_loopbreak(load->base);
+    if (load->phase > DRAIN ||
+        (load->phase == DRAIN && load->pool.under_way == 0))
+        event_base_loopbreak(load->pool.base);
 }
 
 static void phase_cb(evutil_socket_t fd, short what, void *arg)
@@ -311,7 +332,7 @@ static void signal_cb(evutil_socket_t signum, short what, void *arg)
     else if (load->phase == SET_UP)
         fail_to_connect(load, "interrupted");
     else
-        event_base_loopbreak(load->base);
+        event_base_loopbreak(load->pool.base);
 }
 
 /* All connections are ready: each begins at another place of the ring, so that
@@ -329,16 +350,14 @@ static void start(struct load *load)
 
         conn->asked = conn->wanted =
             script->set_up + i * 7919 % (script->count - script->set_up);
-        conn_refill(conn, load->start);
+        refill(load, conn, load->start);
     }
 }
 
 /* CONN has had an answer in the set-up. The first one sends all that there is
  * to be sent before the load, the others need no more than an answer. */
-static void conn_set_up(struct conn *conn)
+static void set_up(struct load *load, struct conn *conn)
 {
-    struct load *load = conn->load;
-
     if (conn == load->conns && conn->wanted < load->script.set_up) {
         conn_give(conn, 0);
         conn_send(conn);
@@ -349,13 +368,14 @@ static void conn_set_up(struct conn *conn)
     }
 }
 
-/* One or more answers have come on CONN, at TIME. */
-void load_answered(struct conn *conn, uint64_t time)
+static void answered(void *arg, struct conn *conn, uint64_t time)
 {
-    if (conn->load->phase == SET_UP)
-        conn_set_up(conn);
+    struct load *load = arg;
+
+    if (load->phase == SET_UP)
+        set_up(load, conn);
     else
-        conn_refill(conn, time);
+        refill(load, conn, time);
 }
 
 /* A line of progress, in its place on a terminal. Where it would block, there
@@ -365,14 +385,14 @@ static void print_progress(const struct load *load)
     static const char *const phases[] = {
         "set-up", "warm-up", "measuring", "the last answers"};
     struct pollfd pollfd = {.fd = STDERR_FILENO, .events = POLLOUT};
-    int terminal = isatty(STDERR_FILENO);
+    bool terminal = isatty(STDERR_FILENO);
 
     if (poll(&pollfd, 1, 0) == 0)
         return;
     fprintf(stderr, "%s%s: %zu of %zu connections, %" PRIu64 " requests/s%s",
         terminal ? "\r\033[K" : "", phases[load->phase],
-        load->phase == SET_UP ? load->ready : load->opened - load->lost,
-        load->options.connections, load->total.answers - load->ticked,
+        load->phase == SET_UP ? load->ready : load->pool.opened - load->lost,
+        load->options.connections, load->pool.total.answers - load->ticked,
         terminal ? "" : "\n");
 }
 
@@ -381,10 +401,11 @@ static void print_progress(const struct load *load)
 static void tick_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct load *load = arg;
+    uint64_t answers = load->pool.total.answers;
 
     print_progress(load);
-    load->ticks = load->total.answers == load->ticked ? load->ticks + 1 : 0;
-    load->ticked = load->total.answers;
+    load->ticks = answers == load->ticked ? load->ticks + 1 : 0;
+    load->ticked = answers;
     if (load->phase != SET_UP || load->ticks < PATIENCE)
         return;
     load->ticks = 0;
@@ -398,19 +419,19 @@ static void finish(struct load *load)
 {
     if (load->phase == MEASURE)
         next_phase(load);
-    for (size_t i = 0; i < load->opened; i++) {
+    for (size_t i = 0; i < load->pool.opened; i++) {
         struct conn *conn = &load->conns[i];
 
         if (conn->fd < 0)
             continue;
-        load->result.silent +=
-            load->phase > DRAIN && conn->under_way > 0 && !conn->heard;
+        load->result.silent += load->phase > DRAIN && conn->under_way > 0 &&
+                               conn->heard < load->result.until;
         conn_close(conn);
     }
     uint64_t time = now(), due;
     while (load->options.rate > 0 && load->phase >= DRAIN &&
-           (due = due_time(load, load->given)) < load->until) {
-        count_unanswered(load, due, time);
+           (due = due_time(load, load->given)) < load->result.until) {
+        count_unanswered(&load->result, due, time);
         load->given++;
     }
     if (isatty(STDERR_FILENO))
@@ -457,23 +478,33 @@ static struct event_base *make_base(double rate)
 static void prepare(struct load *load)
 {
     const struct options *options = &load->options;
+    struct pool *pool = &load->pool;
 
-    load->base = make_base(options->rate);
-    load->addresses = load->address = resolve(options->host, options->port);
+    load->addresses = resolve(options->host, options->port);
     if (options->server > 0 && kill(options->server, 0) != 0 && errno != EPERM)
         err(1, "cannot watch process %d", options->server);
     make_script(&load->script, options);
     load->conns = calloc(options->connections, sizeof(struct conn));
-    load->dues =
-        calloc(options->connections * options->pipeline, sizeof(uint64_t));
-    if (!load->conns || !load->dues)
+    *pool = (struct pool){.base = make_base(options->rate),
+        .script = &load->script,
+        .result = &load->result,
+        .pipeline = options->pipeline,
+        .dues =
+            calloc(options->connections * options->pipeline, sizeof(uint64_t)),
+        .address = load->addresses,
+        .arg = load,
+        .connected = connected,
+        .answered = answered,
+        .lost = lost};
+    if (!load->conns || !pool->dues)
         err(1, "cannot make %zu connections", options->connections);
-    TAILQ_INIT(&load->free);
+    TAILQ_INIT(&pool->free);
 }
 
 int main(int argc, char **argv)
 {
-    static struct load load = {.from = UINT64_MAX, .until = UINT64_MAX};
+    static struct load load = {
+        .result = {.from = UINT64_MAX, .until = UINT64_MAX}};
     struct timeval second = {1, 0};
 
     open_standard_fds();
@@ -484,12 +515,12 @@ int main(int argc, char **argv)
     prepare(&load);
 
     //> events
-    load.phase_event = evtimer_new(load.base, phase_cb, &load);
-    load.due_event = evtimer_new(load.base, due_cb, &load);
+    load.phase_event = evtimer_new(load.pool.base, phase_cb, &load);
+    load.due_event = evtimer_new(load.pool.base, due_cb, &load);
     struct event *events[] = {
-        evsignal_new(load.base, SIGINT, signal_cb, &load),
-        evsignal_new(load.base, SIGTERM, signal_cb, &load),
-        event_new(load.base, -1, EV_PERSIST, tick_cb, &load),
+        evsignal_new(load.pool.base, SIGINT, signal_cb, &load),
+        evsignal_new(load.pool.base, SIGTERM, signal_cb, &load),
+        event_new(load.pool.base, -1, EV_PERSIST, tick_cb, &load),
     };
     if (!load.phase_event || !load.due_event || !events[2])
         errx(1, "cannot make an event");
@@ -500,7 +531,7 @@ int main(int argc, char **argv)
 
     //> run
     open_more(&load);
-    if (!load.failed && event_base_dispatch(load.base) != 0)
+    if (!load.failed && event_base_dispatch(load.pool.base) != 0)
         fail(&load, "the event loop failed");
     finish(&load);
     if (!load.failed)
@@ -511,12 +542,12 @@ int main(int argc, char **argv)
         event_free(events[i]);
     event_free(load.due_event);
     event_free(load.phase_event);
-    event_base_free(load.base);
+    event_base_free(load.pool.base);
     evutil_freeaddrinfo(load.addresses);
     free_script(&load.script);
-    free(load.dues);
+    free(load.pool.dues);
     free(load.conns);
-    int failed = load.failed || print_errors(&load.result, &load.options);
+    int status = load.failed || print_errors(&load.result, &load.options);
     check_output();
-    return failed;
+    return status;
 }

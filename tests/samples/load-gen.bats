@@ -69,7 +69,7 @@ start_strange_echo() { # N STATEMENTS
 # A test in C of what load-gen prints and counts.
 run_c() { # < SOURCE
   local folder=${BROKEN:-$ROOT/samples/load-gen}
-  { echo "#include \"$folder/frame.c\"" && cat; } >"$BATS_TEST_TMPDIR/test.c"
+  { printf '#include "%s"\n' "$folder"/{result,script}.c && cat; } >"$BATS_TEST_TMPDIR/test.c"
   cc -std=gnu11 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
     -o "$BATS_TEST_TMPDIR/test" "$BATS_TEST_TMPDIR/test.c"
   run "$BATS_TEST_TMPDIR/test"
