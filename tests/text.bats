@@ -18,6 +18,13 @@ setup() {
   refute_output
 }
 
+@test "each skeleton of a program shows what its functions call" {
+  run awk -f tests/lib/skeletons.awk \
+    chapters/{03-event,05-listener,06-uppercase-server,07-stdin-client,08-signal-shutdown}/README{,.zh}.md
+  assert_success
+  refute_output
+}
+
 @test "each command of the pages prints what the page shows" {
   export BUILD
   # As a reader runs them: memory that was freed is not overwritten.
