@@ -47,8 +47,8 @@ tests_named_in() { # PAGE
 @test "each chapter ends with five to eight questions, whose answers name what backs them" {
   local page file name questions backed
   for page in "$ROOT"/chapters/[0-9][0-9]-*/README.md "$ROOT"/chapters/[0-9][0-9]-*/README.zh.md; do
-    questions=$(grep -c '^<details><summary>' "$page") || fail "no questions in $page"
-    backed=$(grep -cE '\*(Backed by|答案依据)[:：]\*' "$page")
+    questions=$(grep -cE '^<details><summary>[0-9]+\. ' "$page") || fail "no questions in $page"
+    backed=$(sed -nE '/<summary>(What backs these answers|答案的依据)</,/<\/details>/p' "$page" | grep -cE '^[0-9]+\. ')
     ((questions >= 5 && questions <= 8)) || fail "$page has $questions questions"
     assert_equal "$backed answers of $questions in $page" "$questions answers of $questions in $page"
     while IFS=$'\t' read -r file name; do
