@@ -139,6 +139,8 @@ int main(int argc, char **argv)
         usage(0);
     if (argc != 1)
         usage(2);
+
+    //> base
     struct event_base *base = event_base_new();
     if (!base)
         errx(1, "cannot make an event base");
