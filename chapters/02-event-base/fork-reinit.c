@@ -76,8 +76,8 @@ static void timer_cb(evutil_socket_t fd, short what, void *arg)
     *(int *)arg = 1;
 }
 
-/* What a child does that wants nothing of the parent's events: it deletes the
- * one on the pipe, then signals itself. Returns the child's exit status. */
+/* A child that has no use for its parent's events deletes the one on the pipe,
+ * then signals itself. Returns the child's exit status. */
 static int child_main(struct parent *parent, int reinit)
 {
     int timer_ran = 0;

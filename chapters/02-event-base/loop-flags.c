@@ -124,7 +124,7 @@ static void show_once(struct event_base *base)
     run(base, EVLOOP_ONCE, "ONCE, two events active together");
 }
 
-/* EVLOOP_NONBLOCK never waits; it returns when a look finds nothing active. */
+/* EVLOOP_NONBLOCK never waits; it returns once nothing is active. */
 static void show_nonblock(struct event_base *base)
 {
     int ends[2];
