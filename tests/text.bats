@@ -19,8 +19,10 @@ setup() {
 }
 
 @test "each skeleton of a program shows what its functions call" {
-  run awk -f tests/lib/skeletons.awk \
-    chapters/{03-event,05-listener,06-uppercase-server,07-stdin-client,08-signal-shutdown}/README{,.zh}.md
+  local -a pages
+  mapfile -t pages < <(grep -l '^<!-- skeleton: ' chapters/*/README*.md)
+  ((${#pages[@]} >= 10)) || fail "skeletons on ${#pages[@]} pages: five chapters have them, in two languages"
+  run awk -f tests/lib/skeletons.awk "${pages[@]}"
   assert_success
   refute_output
 }
