@@ -88,10 +88,11 @@ finished"
 }
 
 @test "stdin-client takes a terminal as standard input" {
+  need_terminal
   start uppercase-server
   path=$(program stdin-client)
   { echo hello && wait_for_reply && printf '\4'; } |
-    timeout "$LIMIT" script -qefc "$path 127.0.0.1 $PORT" "$BATS_TEST_TMPDIR/typescript" >/dev/null
+    on_terminal "$path 127.0.0.1 $PORT" "$BATS_TEST_TMPDIR/typescript" >/dev/null
   run -0 tr -d '\r' <"$BATS_TEST_TMPDIR/typescript"
   assert_line "recv HELLO from server"
   assert_line "finished"
@@ -234,10 +235,11 @@ spawn_client_on() { # INPUT
 }
 
 @test "stdin-client ends on a terminal when the server closes, without a key" {
+  need_terminal
   start_server_that_has_enough closes
   path=$(program stdin-client)
   { head -c 80000 /dev/zero | tr '\0' '\n' && wait_for grep -q finished "$BATS_TEST_TMPDIR/typescript"; } |
-    timeout "$LIMIT" script -qefc "$path 127.0.0.1 $PORT" "$BATS_TEST_TMPDIR/typescript" >/dev/null
+    on_terminal "$path 127.0.0.1 $PORT" "$BATS_TEST_TMPDIR/typescript" >/dev/null
   grep -q "^connection closed" "$BATS_TEST_TMPDIR/typescript"
 }
 

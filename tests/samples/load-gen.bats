@@ -377,10 +377,10 @@ run_c() { # < SOURCE
 }
 
 @test "load-gen writes its progress in place on a terminal" {
-  command -v script >/dev/null || skip "there is no script(1)"
+  need_terminal
   start echo-server
   path=$(program load-gen)
-  run -0 script -qec "$path -w 0 -d 1.2 127.0.0.1 $PORT" /dev/null
+  run -0 on_terminal "$path -w 0 -d 1.2 127.0.0.1 $PORT"
   [[ $output == *$'\r\e[Kmeasuring: 1 of 1 connections, '*$'requests/s\r\e[Kecho: connections 1'* ]] ||
     fail "$output"
 }

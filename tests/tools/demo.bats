@@ -62,11 +62,6 @@ demo() { # [NAME...]
   "$ROOT/scripts/demo" --root "$FIXTURE" "$@"
 }
 
-# Runs a command on a terminal of its own, what comes on standard input typed.
-on_terminal() { # SHELL-TEXT
-  script -qec "$1" /dev/null
-}
-
 # Whether no process is left that was started in the fixture's folder.
 nothing_left() {
   local cwd
@@ -251,6 +246,7 @@ END
 }
 
 @test "on a terminal labels are coloured and commands are bold" {
+  need_terminal
   make_small_demo
   run -0 on_terminal "'$ROOT/scripts/demo' --root '$FIXTURE'" </dev/null
   assert_output --partial $'\e[36mecho   |\e[0m hello'
@@ -258,6 +254,7 @@ END
 }
 
 @test "on a terminal with NO_COLOR there is no colour, nor on a dumb one" {
+  need_terminal
   make_small_demo
   run -0 on_terminal "NO_COLOR=1 '$ROOT/scripts/demo' --root '$FIXTURE'" </dev/null
   refute_output --partial $'\e'
@@ -458,6 +455,7 @@ END
 }
 
 @test "with INTERACTIVE=1 on a terminal the client gets what is typed" {
+  need_terminal
   make_demo typed <<'END'
 server echo-server
 talk 'hello\n' "nc -N 127.0.0.1 $PORT"

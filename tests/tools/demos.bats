@@ -112,9 +112,10 @@ replace_program() { # NAME PROGRAM
 }
 
 @test "with INTERACTIVE=1 on a terminal the client is the reader's" {
+  need_terminal
   local name
   for name in echo-server uppercase-server stdin-client; do
-    INTERACTIVE=1 run -0 script -qec "'$ROOT/scripts/demo' $name" /dev/null <<<'typed by a person'
+    INTERACTIVE=1 run -0 on_terminal "'$ROOT/scripts/demo' $name" <<<'typed by a person'
     assert_line --partial 'Ctrl-D ends'
     assert_line --regexp '(typed by a person|TYPED BY A PERSON)'
     refute_output --partial 'printf'

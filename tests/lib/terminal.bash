@@ -1,0 +1,18 @@
+# terminal.bash -- for tests of what a program does on a terminal: need_terminal in
+# the test, and then on_terminal as often as it likes.
+
+# Skip the test where no terminal can be made: a chroot and some build machines have
+# no /dev/pts. (To be called by the test itself, not by `run` or in a subshell.)
+need_terminal() {
+  local words
+  command -v script >/dev/null || skip "script(1), which makes terminals, is not installed"
+  # Its exit status would be that of `true`, were there a terminal.
+  words=$(script -qec true /dev/null 2>&1 </dev/null) ||
+    skip "no terminal can be made here: ${words//[^[:print:]]/ }"
+}
+
+# Run a command on a terminal of its own. What comes on standard input is typed
+# there; what is shown there goes to standard output, and into FILE as it comes.
+on_terminal() { # SHELL-TEXT [FILE]
+  timeout "${LIMIT:-60}" script -qefc "$1" "${2:-/dev/null}"
+}
