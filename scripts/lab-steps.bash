@@ -200,12 +200,20 @@ nap() { # SECONDS
 # as the program was stopped for going beyond its limits, or has come to rest, for
 # then nothing more will come. A long wait asks less often.
 until_true() { # COMMAND...
-  local end pause=2 seen='' since
+  local end pause=2 seen='' since delay
   now_ms
   end=$((MS + LIMIT_MS * PATIENCE / 10)) since=$MS
+  note_delay
+  delay=$DELAY
   until "$@"; do
     now_ms
-    ((MS < end)) && [[ ! -s $WORK/stopped ]] || return 1
+    [[ ! -s $WORK/stopped ]] || return 1
+    if ((MS >= end)); then
+      # The time in which a busy machine let nothing run does not count.
+      note_delay
+      end=$((end + DELAY - delay)) delay=$DELAY
+      ((MS < end)) || return 1
+    fi
     if ((pause >= 20)); then
       note_activity
       if [[ ! $PID || $ACTIVITY != "$seen" ]] || is_something_running; then
@@ -217,6 +225,17 @@ until_true() { # COMMAND...
     fi
     nap "0.0$((pause / 10))$((pause % 10))"
     ((pause >= 50)) || pause=$((pause + 2))
+  done
+}
+
+# How many milliseconds the program and this script were ready to run, but other
+# processes had the processor, into DELAY: see proc(5), schedstat.
+note_delay() {
+  local pid delay
+  DELAY=0
+  for pid in "${PID:-${RUN:-none}}" "$BASHPID"; do
+    { read -r _ delay _ <"/proc/$pid/schedstat"; } 2>/dev/null || continue
+    DELAY=$((DELAY + delay / 1000000))
   done
 }
 

@@ -16,6 +16,11 @@ setup() {
 # changed by a sed script.
 try() { # COMMANDS [SED-SCRIPT]
   hand_in "${2-}"
+  check_with "$1"
+  run scripts/lab run 03-tiny
+}
+
+check_with() { # COMMANDS
   cat >"$LAB/checks.bash" <<END
 lab make 1 20
 check 10 "How it works" only "it works" "能用"
@@ -24,7 +29,6 @@ only() {
   $1
 }
 END
-  run scripts/lab run 03-tiny
 }
 
 # What a program does in its read callback before it answers.
@@ -41,6 +45,23 @@ MINUTE='s/^    if \(bufferevent_enable\(conn->bev, EV_READ/    struct timeval mi
   # Without it, the client stays.
   try "STILL_MS=\$LIMIT_MS; start; connect A; expect_open A; expect_closed A" "$MINUTE"
   assert_line --partial 'the program does not close the connection'
+}
+
+# On one processor, with five others beside it, it has a part of the time only.
+@test "a program that works is waited for longer where others have the processor" {
+  local cpu i burners=()
+  cpu=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')
+  [[ -r /proc/self/schedstat ]] || skip "this kernel does not say how long a process waits for a processor"
+  for ((i = 0; i < 5; i++)); do
+    taskset -c "$cpu" sh -c 'while :; do :; done' 3>&- &
+    burners+=($!)
+  done
+  hand_in "$WHEN_READ { clock_t end = clock() + CLOCKS_PER_SEC / 2; while (clock() < end) continue; }
+    s/^#include <stdlib.h>/&\n#include <time.h>/"
+  check_with 'LIMIT_MS=600; start; connect A; send A "x\n"; expect A "x\n"'
+  run taskset -c "$cpu" scripts/lab run 03-tiny
+  kill "${burners[@]}"
+  assert_success
 }
 
 @test "expect_no_wakeups sees a program that polls, however little it does" {

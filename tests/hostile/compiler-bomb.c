@@ -1,7 +1,8 @@
 /* compiler-bomb.c -- asks the compiler for time and memory without end. */
 #define BYTE 1,
-#define TEN(x) x x x x x x x x x x
-#define MANY(x) TEN(TEN(TEN(TEN(TEN(TEN(TEN(TEN(x))))))))
+#define X(...) __VA_ARGS__ __VA_ARGS__ __VA_ARGS__ __VA_ARGS__ __VA_ARGS__
+#define TEN(...) X(__VA_ARGS__) X(__VA_ARGS__)
+#define MANY(...) TEN(TEN(TEN(TEN(TEN(TEN(TEN(TEN(__VA_ARGS__))))))))
 
 static const char bomb[] = {MANY(BYTE)};
 
