@@ -5,6 +5,8 @@
  * of a minute takes a second: clocks run ahead, waits for events end early.
  * LAB_ORDER=1 has it said on standard error when an event is deleted after its
  * descriptor was closed.
+ * LAB_VERSION=TEXT and LAB_METHODS="NAME NAME" are what the loaded libevent
+ * says of itself: so a program can be seen with another one.
  *
  * The functions stand before those of libc for libevent too, since a symbol of
  * the program goes first. They do without libc, so that no sanitizer comes
@@ -16,6 +18,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
@@ -25,6 +28,7 @@
 
 #define SECOND 1000000000LL
 #define CLOCKS 8         /* of the system, see clock_gettime(2) */
+#define METHODS 16       /* that can be named in LAB_METHODS */
 #define EPOLL_PWAIT2 441 /* its number; headers may be older than the call */
 
 static long long speed = 1;
@@ -33,6 +37,10 @@ static int order_is_watched;
 
 int epoll_pwait2(int epoll, struct epoll_event *events, int max,
     const struct timespec *timeout, const sigset_t *mask);
+const char *__real_event_get_version(void);
+const char *__wrap_event_get_version(void);
+const char **__real_event_get_supported_methods(void);
+const char **__wrap_event_get_supported_methods(void);
 
 static long long nanoseconds(const struct timespec *time)
 {
@@ -144,4 +152,29 @@ int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
             2, "lab: an event was deleted after its descriptor was closed\n");
     errno = error;
     return result;
+}
+
+/* The next two are called in place of libevent's: scripts/lab-check sends the
+ * program's calls here, with the option --wrap of ld(1). */
+const char *__wrap_event_get_version(void)
+{
+    const char *other = getenv("LAB_VERSION");
+
+    return other ? other : __real_event_get_version();
+}
+
+const char **__wrap_event_get_supported_methods(void)
+{
+    static char names[256];
+    static const char *methods[METHODS + 1];
+    const char *others = getenv("LAB_METHODS");
+    int count = 0;
+
+    if (!others)
+        return __real_event_get_supported_methods();
+    strncpy(names, others, sizeof(names) - 1);
+    for (char *name = strtok(names, " "); name && count < METHODS;
+         name = strtok(NULL, " "))
+        methods[count++] = name;
+    return methods;
 }

@@ -24,6 +24,7 @@
 #   environment NAME=VALUE...    variables of the program; before it starts
 #   fast_clock 60                its time passes 60 times as fast; before it starts
 #   find_all_leaks               also what a variable still points to; before it starts
+#   other_libevent 2.9.1 'x y'   as if it ran with that version and those back ends
 #   watch_order                  see whether an event outlives its descriptor; before it
 #   expect_order                   starts, and when clients have left
 #   watch_allocated              see what memory is held; before it starts; then, when
@@ -963,6 +964,12 @@ environment() { # NAME=VALUE...
 # With a high factor a busy machine, too, is late so many times as much: 60 is much.
 fast_clock() { # FACTOR
   environment "LAB_CLOCK=$1"
+}
+
+# The program is run with another libevent, as far as the version and the list of back
+# ends go (scripts/lab-inside.c). To be said before it starts.
+other_libevent() { # VERSION METHODS
+  environment "LAB_VERSION=$1" "LAB_METHODS=$2"
 }
 
 # Have it said when an event is deleted after its descriptor was closed

@@ -64,6 +64,17 @@ MINUTE='s/^    if \(bufferevent_enable\(conn->bev, EV_READ/    struct timeval mi
   assert_success
 }
 
+@test "other_libevent lets a program see another version and other back ends" {
+  local print='s/^    print_ready\(.*/    const char **names = event_get_supported_methods();\n    printf("%s", event_get_version());\n    while (*names)\n        printf(" %s", *names++);\n    printf("\\n");\n&/'
+  # shellcheck disable=SC2016 # for the check
+  local story='start; expect_line "^2.9.1-lab devpoll kqueue x y\$"; connect A; send A "x\n"; expect A "x\n"'
+  try "other_libevent 2.9.1-lab 'devpoll kqueue x y'; $story" "$print"
+  assert_success
+  try "$story" "$print"
+  assert_failure
+  assert_line --regexp 'came +2\.[0-9].* poll '
+}
+
 @test "expect_no_wakeups sees a program that polls, however little it does" {
   try 'start; connect A; expect_no_wakeups'
   assert_success

@@ -3,6 +3,7 @@
 lab mend 1 15
 : "${OFF=1}" # the value of EVENT_NO...: libevent takes any, also an empty one
 : "${ODD=}"  # the name of the first back end with EVENT_EPOLL_USE_CHANGELIST: in no list
+[[ ${OTHER-} ]] || OTHER=("2.9.1-beta > devpoll kqueue epoll poll select")
 SUPPORTED="epoll poll select"
 
 # A leak is looked for in one check alone, and there thoroughly: what lies on the
@@ -40,15 +41,27 @@ prints() { # TEXT
   expect_output "$version\nsupported: $SUPPORTED\n$1"
 }
 
+# "VERSION > METHODS": it is run with such a libevent, and says what that is.
+says_of_another() { # CASE
+  ENVIRONMENT=("LSAN_OPTIONS=$LEAKS")
+  other_libevent "${1% > *}" "${1#* > }"
+  step "with a libevent ${1% > *} that has ${1#* > }, it prints these" "换成 libevent ${1% > *}，后端为 ${1#* > }：照样打印"
+  run_it
+  expect_exit 0
+  expect_output "libevent ${1% > *}\nsupported: ${1#* > }\nin use: epoll\n"
+}
+
 check 1 "Which versions?" names_all \
   "it prints the version of libevent, every back end, and the one in use" \
   "打印 libevent 的版本、每一个后端，以及正在使用的后端"
 names_all() {
+  local other
   says epoll
   if [[ $ODD ]]; then
     says "$ODD" EVENT_EPOLL_USE_CHANGELIST=1
     says poll EVENT_EPOLL_USE_CHANGELIST=1 EVENT_NOEPOLL=1
   fi
+  for other in "${OTHER[@]}"; do says_of_another "$other"; done
 }
 
 check 3 "What goes wrong" switched_off \
@@ -64,6 +77,8 @@ check 1 "What is in use?" not_its_turn \
   "禁用排在后面的后端，结果不变"
 not_its_turn() {
   says epoll "EVENT_NOPOLL=$OFF"
+  says epoll "EVENT_NOSELECT=$OFF"
+  says epoll "EVENT_NOPOLL=$OFF" "EVENT_NOSELECT=$OFF"
   says poll "EVENT_NOEPOLL=$OFF" "EVENT_NOSELECT=$OFF"
 }
 

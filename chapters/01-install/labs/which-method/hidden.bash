@@ -2,3 +2,4 @@
 # is not in the list.
 # shellcheck disable=SC2034 # for checks.bash
 OFF='' ODD="epoll (with changelist)"
+OTHER=("2.0.22-stable > select poll" "2.2.0 > a b c d e f g h i j k l")
