@@ -5,6 +5,8 @@
  * of a minute takes a second: clocks run ahead, waits for events end early.
  * LAB_ORDER=1 has it said on standard error when an event is deleted after its
  * descriptor was closed.
+ * LAB_WRITE=BYTES is the most that send and writev take at a time, so that the
+ * rest waits in the program.
  * LAB_VERSION=TEXT and LAB_METHODS="NAME NAME" are what the loaded libevent
  * says of itself: so a program can be seen with another one.
  *
@@ -21,8 +23,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,6 +38,7 @@
 static long long speed = 1;
 static long long started[CLOCKS]; /* by clock, in nanoseconds */
 static int order_is_watched;
+static size_t most_written;
 
 int epoll_pwait2(int epoll, struct epoll_event *events, int max,
     const struct timespec *timeout, const sigset_t *mask);
@@ -63,6 +68,8 @@ __attribute__((constructor)) static void prepare(void)
             started[clock] = nanoseconds(&now);
     if (wanted && atoi(wanted) > 1)
         speed = atoi(wanted);
+    wanted = getenv("LAB_WRITE");
+    most_written = wanted ? (size_t)atoi(wanted) : 0;
 }
 
 /* What has to be waited in truth. It is rounded up: one that wakes too soon
@@ -152,6 +159,21 @@ int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
             2, "lab: an event was deleted after its descriptor was closed\n");
     errno = error;
     return result;
+}
+
+ssize_t send(int fd, const void *bytes, size_t length, int flags)
+{
+    if (most_written > 0 && length > most_written)
+        length = most_written;
+    return syscall(SYS_sendto, fd, bytes, length, flags, NULL, 0);
+}
+
+ssize_t writev(int fd, const struct iovec *pieces, int count)
+{
+    if (most_written > 0 && count > 0)
+        return syscall(SYS_write, fd, pieces->iov_base,
+            pieces->iov_len < most_written ? pieces->iov_len : most_written);
+    return syscall(SYS_writev, fd, pieces, count);
 }
 
 /* The next two are called in place of libevent's: scripts/lab-check sends the

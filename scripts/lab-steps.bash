@@ -24,6 +24,7 @@
 #   environment NAME=VALUE...    variables of the program; before it starts
 #   fast_clock 60                its time passes 60 times as fast; before it starts
 #   find_all_leaks               also what a variable still points to; before it starts
+#   short_writes                 the kernel takes little at a time; before it starts
 #   other_libevent 2.9.1 'x y'   as if it ran with that version and those back ends
 #   watch_order                  see whether an event outlives its descriptor; before it
 #   expect_order                   starts, and when clients have left
@@ -900,16 +901,19 @@ watch_allocated() {
 # Ask the program, which is at rest, and note what it says (scripts/lab-leaks.c). What
 # is compared is after clients like those that came before.
 note_allocated() {
-  ALLOCATED=$(allocated) || exit
+  find_allocated
+  ALLOCATED=$IN_USE
 }
 
-allocated() {
+# How many bytes it holds, into IN_USE. (Not in a subshell, which could not say how a
+# program that is gone has ended.)
+find_allocated() {
   local before
   settle
   before=$(grep -c '^lab: .* bytes' "$WORK/stderr") || true
   signal RTMAX
   until_true says_allocated "$before" || fail
-  sed -n 's/^lab: \([0-9]*\) bytes are in use$/\1/p' "$WORK/stderr" | tail -n 1
+  IN_USE=$(sed -n 's/^lab: \([0-9]*\) bytes are in use$/\1/p' "$WORK/stderr" | tail -n 1)
 }
 
 says_allocated() { # COUNT: more often than that
@@ -919,17 +923,15 @@ says_allocated() { # COUNT: more often than that
 # What clients that have left since then held is freed: not even 16 bytes of each are
 # left.
 expect_allocated_back() { # CLIENTS
-  local now
-  now=$(allocated) || exit
-  ((now < ALLOCATED + 16 * $1)) || fail "memory is still held for clients that have left" "客户端已经离开，仍为它们占着内存"
+  find_allocated
+  ((IN_USE < ALLOCATED + 16 * $1)) || fail "memory is still held for clients that have left" "客户端已经离开，仍为它们占着内存"
 }
 
 # It has at most so much more memory than was noted, and with no room for chance: what
 # is resident grows also by what was freed.
 expect_allocated_within() { # KB
-  local now
-  now=$(allocated) || exit
-  ((now <= ALLOCATED + 1024 * $1)) || fail "it holds more than $1 kB of memory for them" "为它们占用的内存超过 $1 kB"
+  find_allocated
+  ((IN_USE <= ALLOCATED + 1024 * $1)) || fail "it holds more than $1 kB of memory for them" "为它们占用的内存超过 $1 kB"
 }
 
 # At most so much more memory than was noted.
@@ -964,6 +966,12 @@ environment() { # NAME=VALUE...
 # With a high factor a busy machine, too, is late so many times as much: 60 is much.
 fast_clock() { # FACTOR
   environment "LAB_CLOCK=$1"
+}
+
+# Of what the program sends, the kernel seems to take little at a time, so that the end
+# of it waits in the program (scripts/lab-inside.c). To be said before it starts.
+short_writes() {
+  environment LAB_WRITE=2000
 }
 
 # The program is run with another libevent, as far as the version and the list of back

@@ -75,6 +75,20 @@ MINUTE='s/^    if \(bufferevent_enable\(conn->bev, EV_READ/    struct timeval mi
   assert_line --regexp 'came +2\.[0-9].* poll '
 }
 
+@test "short_writes lets the kernel take little at a time" {
+  # shellcheck disable=SC2016 # for the check
+  local story='start; connect A; send A "x\n"; expect_line "^took $TAKEN\$"'
+  local send="$WHEN_READ static char big[5000]; printf(\"took %zd\\\\n\", send(bufferevent_getfd(bev), big, sizeof(big), 0));"
+  try "short_writes; TAKEN=2000; $story" "$send"
+  assert_success
+  try "TAKEN=5000; $story" "$send"
+  assert_success
+  # What libevent sends goes out in pieces, and whole.
+  # shellcheck disable=SC2016
+  try 'short_writes; start; make_lines "$WORK/lines" 100000; connect A; send_file A "$WORK/lines"; expect_file A "$WORK/lines"; stop_cleanly'
+  assert_success
+}
+
 @test "expect_no_wakeups sees a program that polls, however little it does" {
   try 'start; connect A; expect_no_wakeups'
   assert_success
