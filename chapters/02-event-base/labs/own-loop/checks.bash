@@ -2,7 +2,7 @@
 
 lab make 2 40
 : "${LIMIT:=10000}" "${PRIMES:=1229}" "${SMALL:=3000}" "${SMALL_PRIMES:=430}"
-: "${LONG:=100000}" "${LONG_PRIMES:=9592}"
+: "${CLIENTS:=20}" "${LONG:=100000}" "${LONG_PRIMES:=9592}"
 
 ENDLESS=999999999 # takes hours
 LABOURS=yes
@@ -20,7 +20,7 @@ uses_time() {
   (($(ticks) >= TICKS + 3))
 }
 
-check 2 "The flags" counts_primes \
+check 1 "The flags" counts_primes \
   "a client gets the number of primes" \
   "客户端收到素数的个数"
 counts_primes() {
@@ -65,6 +65,48 @@ answers_while_it_works() {
   done
 }
 
+check 1 "The flags" many_jobs \
+  "many clients have jobs at the same time, each its own, and a second one later" \
+  "许多客户端同时有任务，各算各的，之后还可以有第二个"
+many_jobs() {
+  step "$CLIENTS clients send 2, 12, 22 and so on" "$CLIENTS 个客户端分别发送 2、12、22……"
+  start
+  many "$CLIENTS" '' ''
+  all_send_jobs 2
+  step "they send 3, 13, 23 and so on" "它们再发送 3、13、23……"
+  all_send_jobs 3
+  step "a client sends a number in two pieces, another one's comes between" "一个客户端的数分两段到达，中间到了另一个的"
+  connect A
+  connect B
+  send A 1
+  settle
+  send B "$SMALL\n"
+  expect B "$SMALL: $SMALL_PRIMES\n"
+  send A '0\n'
+  expect A '10: 4\n'
+  step "it is busy as long as its job is not done; others are not" "任务没完成时，再发数得到 busy；别的客户端不受影响"
+  send A "$ENDLESS\n$SMALL\n"
+  expect A 'busy\n'
+  send B "$SMALL\n"
+  expect B "$SMALL: $SMALL_PRIMES\n"
+}
+
+# Each of the many sends a number and gets its primes.
+all_send_jobs() { # FIRST
+  local i n=1 divisor primes=0
+  for ((i = 0; i < CLIENTS; i++)); do
+    printf '%d\n' $((10 * i + $1)) >&"${MANY[i]}"
+  done
+  for ((i = 0; i < CLIENTS; i++)); do
+    while ((n < 10 * i + $1)); do
+      n=$((n + 1))
+      for ((divisor = 2; divisor * divisor <= n && n % divisor; divisor++)); do :; done
+      primes=$((primes + (divisor * divisor > n)))
+    done
+    one_of_many $((i + 1)) "$n\n" "$n: $primes\n"
+  done
+}
+
 check 1 "The flags" jobs_take_turns \
   "a short job is not kept waiting by a long one" \
   "短任务不会一直等长任务"
@@ -98,6 +140,8 @@ rests() {
   exec {A}>&-
   expect_descriptors_back
   expect_idle
+  step "nothing wakes it up" "它不会醒来"
+  expect_no_wakeups
   step "B gets a result again" "B 再次得到结果"
   send B "$SMALL\n"
   expect B "$SMALL: $SMALL_PRIMES\n"
@@ -125,10 +169,36 @@ check 1 "End the loop" ends_well \
   "正在工作时收到 SIGTERM 也能结束"
 ends_well() {
   find_all_leaks
-  step "A has a job that takes hours, and it is worked on; B has none" "A 交来一个要算几个小时的任务，服务器在工作；B 没有任务"
+  watch_allocated
+  step "10 clients with jobs that take hours leave by a reset" "10 个客户端的任务要算几个小时，它们以复位（RST）断开"
   start
+  note_resources
+  leave_with_jobs
+  expect_descriptors_back
+  step "10 more do so: nothing is held for them" "又有 10 个这样断开：没有为它们留着任何内存"
+  note_allocated
+  leave_with_jobs
+  expect_descriptors_back
+  expect_allocated_back 10
+  step "A has a job that takes hours, and it is worked on; B has none" "A 交来一个要算几个小时的任务，服务器在工作；B 没有任务"
   connect B
   start_endless
   step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
   stop_cleanly
+}
+
+# (reset_many waits until the program rests, which it does not while it works.)
+leave_with_jobs() {
+  local i
+  for i in {1..10}; do
+    connect "r$i" linger=0
+    send "r$i" "$SMALL\n"
+    expect "r$i" "$SMALL: $SMALL_PRIMES\n"
+    send "r$i" "$ENDLESS\n?"
+    until_true has_whole_line "r$i" || true
+  done
+  for i in {1..10}; do
+    reset "r$i"
+    unset "CLIENT[r$i]"
+  done
 }
