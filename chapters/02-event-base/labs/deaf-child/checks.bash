@@ -72,7 +72,7 @@ newcomer_is_heard() {
   expect C "$(answer_to "$TEXT")"
 }
 
-check 2 "After fork" frozen_sees_the_past \
+check 1 "After fork" frozen_sees_the_past \
   "a frozen client sees the counts as they were" \
   "被冻结的客户端看到的是当时的计数"
 frozen_sees_the_past() {
@@ -93,6 +93,45 @@ frozen_sees_the_past() {
   expect B "$(answer_to "$TEXT$MORE")"
 }
 
+check 1 "After fork" many_are_frozen \
+  "many clients can be frozen, and one of them once more" \
+  "许多客户端都能被冻结，被冻结的还能再冻结一次"
+many_are_frozen() {
+  local i text=$TEXT
+  # shellcheck disable=SC2034 # for scripts/lab-check
+  MAX_PROCESSES=40
+  step "12 clients become frozen, one after the other, each a letter later" "12 个客户端先后被冻结，每次都多一个字母"
+  start
+  connect A
+  send A "$TEXT"
+  for i in {1..12}; do
+    connect "f$i"
+    text+=$LETTER
+    send "f$i" "$LETTER!"
+    expect "f$i" 'frozen\n'
+  done
+  step "each is answered with the counts of its moment" "各自收到的是自己被冻结时的计数"
+  text=$TEXT
+  for i in {1..12}; do
+    text+=$LETTER
+    send "f$i" "$ASK"
+    expect "f$i" "$(answer_to "$text")"
+  done
+  step "A, who is not frozen, sees all; B comes and is answered" "没被冻结的 A 看到全部；B 到来，得到应答"
+  send A "$ASK"
+  expect A "$(answer_to "$text")"
+  connect B
+  send B "$ASK"
+  expect B "$(answer_to "$text")"
+  step "the last is frozen once more, and is answered" "最后一个再次被冻结，仍能得到应答"
+  send f12 "$LETTER!"
+  expect f12 'frozen\n'
+  send f12 "$ASK"
+  expect f12 "$(answer_to "$text$LETTER")"
+  step "nobody sends: server and children sleep, and do not wake up" "谁也不发数据：服务器和子进程都休眠，不会醒来"
+  expect_no_wakeups
+}
+
 check 1 "After fork" leaver_sees_the_end \
   "a client that leaves sees its connection end, although another is frozen" \
   "即使另一个客户端被冻结，离开的客户端也能看到连接结束"
@@ -108,6 +147,7 @@ check 1 "What happens" child_ends \
   "the child ends with its client, and nothing is left of either" \
   "子进程随它的客户端一起结束，两者都不留下任何东西"
 child_ends() {
+  watch_allocated
   step "the server listens" "服务器开始监听"
   start
   note_resources
@@ -119,9 +159,30 @@ child_ends() {
   step "A leaves, and the child ends" "A 离开，子进程结束"
   close A
   until_true has_no_child || fail "the child is still there" "子进程仍然存在"
-  step "no descriptor stays open, and the server is at rest" "没有留下打开的描述符，服务器处于空闲"
+  step "no descriptor stays open" "没有留下打开的描述符"
   expect_descriptors_back
-  expect_idle
+  step "B is frozen and leaves by a reset: its child ends too" "B 被冻结后以复位（RST）断开：它的子进程同样结束"
+  frozen_reset B
+  step "C and D do the same, E and F leave so without being frozen: nothing is held for them" \
+    "C、D 也是如此，E、F 没被冻结就这样断开：没有为它们留着任何内存"
+  reset_many 2 "$TEXT"
+  expect_descriptors_back
+  note_allocated
+  frozen_reset C
+  frozen_reset D
+  reset_many 2 "$TEXT"
+  expect_descriptors_back
+  expect_allocated_back 4
+}
+
+frozen_reset() { # CLIENT
+  connect "$1" linger=0
+  send "$1" "$TEXT!"
+  expect "$1" 'frozen\n'
+  until_true has_child || fail "the program has no child" "程序没有子进程"
+  reset "$1"
+  until_true has_no_child || fail "the child is still there" "子进程仍然存在"
+  expect_descriptors_back
 }
 
 check 1 "After fork" signals_are_apart \

@@ -65,7 +65,8 @@ static void print_ready(evutil_socket_t fd)
     printf("listening on %s port %s\n", host, port);
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -113,8 +114,10 @@ static void keep_only(struct conn *conn)
     struct server *server = conn->server;
 
 #ifdef SOLUTION
-    if (event_reinit(server->base) < 0)
-        errx(1, "cannot make the base the child's own");
+    if (event_reinit(server->base) < 0) {
+        warnx("cannot make the base the child's own");
+        _exit(1); /* the child alone, and its client with it */
+    }
 #endif
     LIST_REMOVE(conn, next);
     while (!LIST_EMPTY(&server->conns))
@@ -168,27 +171,40 @@ static void read_cb(evutil_socket_t fd, short what, void *arg)
         ;
 }
 
+/* Take over FD, a connection that was just accepted. What fails for one costs
+ * that one, not the server. */
+static void conn_new(struct server *server, evutil_socket_t fd)
+{
+    struct conn *conn = calloc(1, sizeof(*conn));
+
+    if (conn)
+        conn->event =
+            event_new(server->base, fd, EV_READ | EV_PERSIST, read_cb, conn);
+    if (!conn || !conn->event || evutil_make_socket_nonblocking(fd) < 0 ||
+        event_add(conn->event, NULL) < 0) {
+        warnx("cannot serve a connection");
+        if (conn && conn->event)
+            event_free(conn->event);
+        free(conn);
+        close(fd);
+        return;
+    }
+    conn->server = server;
+    LIST_INSERT_HEAD(&server->conns, conn, next);
+}
+
 static void accept_cb(evutil_socket_t listener, short what, void *arg)
 {
     struct server *server = arg;
     evutil_socket_t fd = accept(listener, NULL, NULL);
 
-    if (fd < 0 && (errno == EAGAIN || errno == ECONNABORTED))
-        return;
-    if (fd < 0) {
+    if (fd >= 0) {
+        conn_new(server, fd);
+    } else if (errno != EAGAIN && errno != ECONNABORTED) {
         warn("cannot accept, trying again in a second");
-        event_del(server->accept_event);
-        event_add(server->rest_event, &REST);
-        return;
+        if (event_add(server->rest_event, &REST) == 0)
+            event_del(server->accept_event);
     }
-    struct conn *conn = calloc(1, sizeof(*conn));
-    if (!conn || evutil_make_socket_nonblocking(fd) < 0)
-        err(1, "cannot prepare a connection");
-    conn->server = server;
-    conn->event =
-        event_new(server->base, fd, EV_READ | EV_PERSIST, read_cb, conn);
-    add_event(conn->event);
-    LIST_INSERT_HEAD(&server->conns, conn, next);
 }
 
 /* With no descriptor left, the listener stays ready: so accepting rests. */
@@ -196,7 +212,8 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct server *server = arg;
 
-    add_event(server->accept_event);
+    if (event_add(server->accept_event, NULL) < 0)
+        warnx("cannot accept again");
 }
 
 static void signal_cb(evutil_socket_t signum, short what, void *arg)
