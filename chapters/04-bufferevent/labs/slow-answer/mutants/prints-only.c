@@ -1,6 +1,6 @@
 /* slow-answer.c -- gives one after the other the same 100 letters.
  *
- * Build: cc -o slow-answer slow-answer.c -levent
+ * Build: cc -o slow-answer slow-answer.c -levent_core
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>

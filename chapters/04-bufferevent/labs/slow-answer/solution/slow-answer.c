@@ -1,7 +1,7 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* slow-answer.c -- a server that sends as many letters as you ask for.
  *
- * Build: cc -o slow-answer slow-answer.c -levent
+ * Build: cc -o slow-answer slow-answer.c -levent_core
  * Run:   ./slow-answer [PORT]            (8888, on 127.0.0.1)
  * Try:   echo 100 | nc -N 127.0.0.1 8888
  */
@@ -82,7 +82,8 @@ static void set_nodelay(evutil_socket_t fd)
 }
 
 #endif
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -94,6 +95,13 @@ static void conn_free(struct conn *conn)
     LIST_REMOVE(conn, next);
     bufferevent_free(conn->bev);
     free(conn);
+}
+
+/* What fails for one connection costs that connection, not the server. */
+static void conn_fail(struct conn *conn, const char *why)
+{
+    warnx("lost a client: %s", why);
+    conn_free(conn);
 }
 
 /* The number that TEXT is, 0 to MOST, or -1 if it is none. */
@@ -108,8 +116,8 @@ static long parse_size(const char *text)
 }
 
 /* Begin to answer the next request: its head goes into the output, and when
- * that has gone, write_cb adds the letters. Returns 0 if no request is there.
- */
+ * that has gone, write_cb adds the letters. Returns 0 if no request is there,
+ * -1 if the answer cannot be queued, else 1. */
 static int conn_begin(struct conn *conn)
 {
     struct evbuffer *output = bufferevent_get_output(conn->bev);
@@ -125,14 +133,12 @@ static int conn_begin(struct conn *conn)
     int added = size < 0 ? evbuffer_add_printf(
                                output, "not a number from 0 to %d\n", MOST)
                          : evbuffer_add_printf(output, "%ld letters\n", size);
-    if (added < 0)
-        errx(1, "cannot queue an answer");
-    return 1;
+    return added < 0 ? -1 : 1;
 }
 
 /* Add the next block of the answer to the output. There is never more than one
- * in memory, however large the answer. */
-static void conn_add_block(struct conn *conn)
+ * in memory, however large the answer. Returns -1 if that fails. */
+static int conn_add_block(struct conn *conn)
 {
     char block[BLOCK];
     size_t count = conn->size - conn->made;
@@ -141,33 +147,36 @@ static void conn_add_block(struct conn *conn)
         count = BLOCK;
     for (size_t i = 0; i < count; i++)
         block[i] = (char)('a' + (conn->made + i) % 26);
-    if (bufferevent_write(conn->bev, block, count) < 0)
-        errx(1, "cannot queue an answer");
     conn->made += count;
+    return bufferevent_write(conn->bev, block, count);
 }
 
 /* Further requests wait while one is answered. */
 static void read_cb(struct bufferevent *bev, void *arg)
 {
     struct conn *conn = arg;
+    int begun = conn_begin(conn);
 
-    if (conn_begin(conn)) {
+    if (begun < 0)
+        conn_fail(conn, "cannot queue an answer");
+    else if (begun)
         bufferevent_disable(bev, EV_READ);
-    } else if (evbuffer_get_length(bufferevent_get_input(bev)) > LINE) {
-        warnx("dropped a client with a long line");
-        conn_free(conn);
-    }
+    else if (evbuffer_get_length(bufferevent_get_input(bev)) > LINE)
+        conn_fail(conn, "its line is too long");
 }
 
 /* The output is empty: the answer goes on, or the next one begins. */
 static void write_cb(struct bufferevent *bev, void *arg)
 {
     struct conn *conn = arg;
+    int result;
 
     if (conn->made < conn->size)
-        conn_add_block(conn);
-    else if (!conn_begin(conn) && bufferevent_enable(bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
+        result = conn_add_block(conn);
+    else if ((result = conn_begin(conn)) == 0)
+        result = bufferevent_enable(bev, EV_READ);
+    if (result < 0)
+        conn_fail(conn, "cannot answer it");
 }
 
 /* The end of file is seen only while reading, and then all is answered. */
@@ -188,25 +197,28 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
 {
     struct conn *conn = calloc(1, sizeof(*conn));
 
-    if (!conn)
-        err(1, "cannot take a connection");
+    if (conn)
+        conn->bev = bufferevent_socket_new(arg, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!conn || !conn->bev) {
+        warnx("cannot take a connection");
+        free(conn);
+        evutil_closesocket(fd);
+        return;
+    }
 #ifdef SOLUTION
     set_nodelay(fd);
 #endif
-    conn->bev = bufferevent_socket_new(arg, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!conn->bev)
-        errx(1, "cannot make a bufferevent");
     LIST_INSERT_HEAD(&conns, conn, next);
     bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
-    bufferevent_set_timeouts(conn->bev, &IDLE, &IDLE);
-    if (bufferevent_enable(conn->bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
+    if (bufferevent_set_timeouts(conn->bev, &IDLE, &IDLE) < 0 ||
+        bufferevent_enable(conn->bev, EV_READ) < 0)
+        conn_fail(conn, "cannot watch it");
 }
 
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
     if (evconnlistener_enable(arg) < 0)
-        errx(1, "cannot accept again");
+        warnx("cannot accept again");
 }
 
 /* With no descriptor left, accepting would fail without end: it rests. */
@@ -215,9 +227,8 @@ static void accept_error_cb(struct evconnlistener *listener, void *arg)
     struct event_base *base = evconnlistener_get_base(listener);
 
     warn("cannot accept, trying again in a second");
-    evconnlistener_disable(listener);
-    if (event_base_once(base, -1, EV_TIMEOUT, rest_cb, listener, &REST) < 0)
-        errx(1, "cannot rest");
+    if (event_base_once(base, -1, EV_TIMEOUT, rest_cb, listener, &REST) == 0)
+        evconnlistener_disable(listener);
 }
 
 static void signal_cb(evutil_socket_t signum, short what, void *arg)
@@ -235,7 +246,7 @@ static struct evconnlistener *listen_on(struct event_base *base, int port)
     };
     struct evconnlistener *listener = evconnlistener_new_bind(base, accept_cb,
         base, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-        -1, (struct sockaddr *)&address, sizeof(address));
+        SOMAXCONN, (struct sockaddr *)&address, sizeof(address));
 
     if (!listener)
         err(1, "cannot listen on port %d", port);
@@ -248,7 +259,8 @@ int main(int argc, char **argv)
     int port = argc == 2 ? parse_port(argv[1]) : 8888;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
-    signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of send, no death */
+    /* Writing to a closed connection must fail, not kill us. */
+    signal(SIGPIPE, SIG_IGN);
     if (argc > 2 || port < 0) {
         fprintf(stderr, "usage: slow-answer [PORT]\n");
         return 2;
