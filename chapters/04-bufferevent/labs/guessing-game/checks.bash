@@ -2,7 +2,7 @@
 
 lab make 3 75
 STILL_MS=$LIMIT_MS # it has timers
-: "${SEED:=7}" "${PLAYERS:=5}" "${ROUNDS:=1}" "${TENTHS:=5}" "${WRONG:=0 101 -5 seven}"
+: "${SEED:=7}" "${PLAYERS:=20}" "${ROUNDS:=1}" "${TENTHS:=5}" "${WRONG:=0 101 -5 seven}"
 
 NOT_COUNTED='that is no whole number from 1 to 100, and does not count'
 
@@ -44,7 +44,7 @@ play_round() { # CLIENT NUMBER ROUND
   say_and_hear "$1" "$guess" "right in $tries tries"
 }
 
-check 2 "Move bytes" one_player_plays \
+check 1 "Move bytes" one_player_plays \
   "one player plays several rounds" \
   "一个玩家能玩好几轮"
 one_player_plays() {
@@ -67,7 +67,7 @@ one_player_plays() {
     "$(direction "$other" "$found")\nright in 2 tries\n$(direction 1 "$next")"
 }
 
-check 2 "How it works" players_do_not_mix \
+check 2 "Who owns what" players_do_not_mix \
   "each player has a number, a round and a count of their own" \
   "每个玩家有自己的数、轮次和次数"
 players_do_not_mix() {
@@ -80,6 +80,7 @@ players_do_not_mix() {
   step "A guesses twice and is right, while B and C wait" "A 猜两次并猜中，B 和 C 等着"
   say_and_hear A 1 "$(direction 1 "$(secret 1 1)")"
   hit A 1 1 2
+  say_and_hear A 1 "$(direction 1 "$(secret 1 2)")"
   step "B guesses three times, C once, then both are right" "B 猜三次，C 猜一次，然后都猜中"
   for i in 1 99 2; do say_and_hear B $i "$(direction $i "$(secret 2 1)")"; done
   say_and_hear C 1 "$(direction 1 "$(secret 3 1)")"
@@ -87,11 +88,33 @@ players_do_not_mix() {
   hit C 3 1 2
   step "in round 2 each has a new number" "第 2 轮各自换了新的数"
   hit C 3 2 1
-  hit A 1 2 1
+  hit A 1 2 2
   hit B 2 2 1
-  step "$PLAYERS more players join, and each finds its own number" "又有 $PLAYERS 个玩家加入，各自猜中自己的数"
-  for ((i = 4; i < 4 + PLAYERS; i++)); do join_game "p$i" "$i"; done
-  for ((i = 4; i < 4 + PLAYERS; i++)); do hit "p$i" "$i" 1 1; done
+  step "A and B send the first digit of a guess, then the second" "A、B 各发猜测的第一位数字，再发第二位"
+  send A 4
+  send B 5
+  settle
+  say_and_hear A 2 "$(direction 42 "$(secret 1 3)")"
+  say_and_hear B 2 "$(direction 52 "$(secret 2 3)")"
+}
+
+check 1 "Who owns what" many_play \
+  "many players play at once" \
+  "许多玩家能同时玩"
+many_play() {
+  local i
+  step "$PLAYERS players join; what the first one says is no guess" "$PLAYERS 个玩家加入，各自说的第一句都不是猜测"
+  start 0 "$SEED"
+  many "$PLAYERS" '0\n' "player %d: guess a number from 1 to 100\n$NOT_COUNTED\n"
+  step "each finds its own number, in one try" "各自一次猜中自己的数"
+  for ((i = 1; i <= PLAYERS; i++)); do
+    printf '%s\n' "$(secret "$i" 1)" >&"${MANY[i - 1]}"
+  done
+  for ((i = 1; i <= PLAYERS; i++)); do
+    one_of_many "$i" "$(secret "$i" 1)\n" "right in 1 tries\n"
+  done
+  step "they all think: the server sleeps, and does not wake up" "大家都在想：服务器休眠，不会醒来"
+  expect_no_wakeups
 }
 
 check 1 "What goes wrong" wrong_input \
@@ -104,6 +127,7 @@ wrong_input() {
   join_game A 1
   for word in $WRONG ''; do say_and_hear A "$word" "$NOT_COUNTED"; done
   step "then A is right, in one try" "然后 A 一次猜中"
+  say_and_hear A "$(secret 1 1)\0" "$NOT_COUNTED"
   hit A 1 1 1
   step "a line of 80 bytes is still read" "80 字节的行仍会读取"
   say_and_hear A "$(printf '%080d' "$(secret 1 2)")" "right in 1 tries"
@@ -112,11 +136,16 @@ wrong_input() {
   send B "$(printf '%090d' 1)"
   expect B "goodbye, your line is too long\n"
   expect_closed B
+  step "so it goes with C, whose line has an end and a guess behind it" "C 的长行有换行，后面还跟着一次猜测：结果相同"
+  join_game C 3
+  send C "$(printf '%081d' 1)\n$(secret 3 1)\n"
+  expect C "goodbye, your line is too long\n"
+  expect_closed C
   step "A plays on" "A 继续玩"
   hit A 1 3 1
 }
 
-check 2 "Timeouts" silent_player \
+check 1 "Timeouts" silent_player \
   "who is silent for too long is told, and has to go" \
   "沉默太久的玩家会被告知，然后断开"
 silent_player() {
@@ -183,6 +212,11 @@ quitting_harms_nobody() {
   half_close D
   expect D "right in 1 tries\n"
   expect_closed D
+  step "F half-closes with an unfinished line: that is no guess" "F 发出没有换行的一行就半关闭：不算猜测"
+  join_game F 6
+  send F "$(secret 6 1)"
+  half_close F
+  expect_closed F
   step "A goes on where it was" "A 接着原来的进度玩"
   hit A 1 1 2
 }
@@ -213,24 +247,74 @@ unread_answers() {
   say_and_hear C 0 "$NOT_COUNTED"
 }
 
+check 1 "Watermarks" late_reader \
+  "who reads late gets all answers, and costs little memory meanwhile" \
+  "晚读的玩家能收到全部应答，此前占不了多少内存"
+late_reader() {
+  watch_allocated
+  step "A sends 100000 empty lines, half-closes, and reads none of the answers" "A 发出 100000 个空行，半关闭，一个应答也不读"
+  start 0 "$SEED"
+  note_allocated
+  head -c 100000 /dev/zero | tr '\0' '\n' >"$WORK/lines"
+  send_unread A "$WORK/lines"
+  until_true has_ended "${CLIENT[A]}" || fail "the program does not read what the client sends" "程序没有读取客户端发来的数据"
+  settle
+  expect_allocated_within 2048
+  step "A reads some answers, then no more: little memory is held" "A 读一些应答又停下：占用的内存仍然不多"
+  {
+    echo "player 1: guess a number from 1 to 100"
+    yes "$NOT_COUNTED" 2>/dev/null | head -n 100000
+  } >"$WORK/answers"
+  read_late A
+  until_more A 2000000
+  pause A
+  expect_allocated_within 2048
+  step "A reads on: all answers have come, then the server closes" "A 接着读：应答全部到达，然后服务器关闭连接"
+  resume A
+  until_more A "$(stat -c %s "$WORK/answers")"
+  cmp -s "$WORK/answers" "$WORK/A.out" ||
+    fail "not all answers came, each once and in order" "应答没有全部按顺序到达，每个一次"
+  AT[A]=$(stat -c %s "$WORK/answers")
+  expect_closed A
+  step "where the kernel takes little at a time, C sends 3000 empty lines, half-closes, and reads late: all answers come, then the end" \
+    "内核每次只收下一点数据时，C 发出 3000 个空行，半关闭，过后才读：应答全部到达，然后连接结束"
+  short_writes
+  start 0 "$SEED"
+  head -n 3000 "$WORK/lines" >"$WORK/few"
+  head -n 3001 "$WORK/answers" >"$WORK/few_answers"
+  send_unread C "$WORK/few"
+  settle
+  read_late C
+  until_more C "$(stat -c %s "$WORK/few_answers")"
+  cmp -s "$WORK/few_answers" "$WORK/C.out" ||
+    fail "not all answers came, each once and in order" "应答没有全部按顺序到达，每个一次"
+  AT[C]=$(stat -c %s "$WORK/few_answers")
+  expect_closed C
+}
+
 check 1 "Make one, connect one, free one" leaves_nothing \
   "players who have left, and SIGTERM, leave nothing behind" \
   "玩家离开、收到 SIGTERM 之后，什么都不遗留"
 leaves_nothing() {
-  local i
   find_all_leaks
+  watch_allocated
   step "$PLAYERS players come, and leave" "$PLAYERS 个玩家到来，然后离开"
   start 0 "$SEED"
   note_resources
-  for ((i = 1; i <= PLAYERS; i++)); do join_game "p$i" "$i" linger=$((i % 2)); done
-  for ((i = 1; i <= PLAYERS; i++)); do reset "p$i"; done
+  many "$PLAYERS" 5 "player %d: guess a number from 1 to 100\n"
+  many_leave
+  step "10 more come, and leave by a reset" "又有 10 个玩家到来，以复位（RST）断开"
+  reset_many 10 "0\n5"
+  expect_line 'has left$' $((PLAYERS + 10))
   step "no descriptor stays open" "没有留下打开的描述符"
   expect_descriptors_back
-  step "the server is at rest" "服务器处于空闲"
-  expect_idle
-  step "SIGTERM ends it while two play; nothing leaks" "两人在玩时收到 SIGTERM 也能退出，没有泄漏"
-  join_game A $((PLAYERS + 1))
-  join_game B $((PLAYERS + 2))
+  step "10 more leave so: nothing is held for them" "再有 10 个这样离开：没有为他们留着任何内存"
+  note_allocated
+  reset_many 10 "0\n5"
+  expect_line 'has left$' $((PLAYERS + 20))
+  expect_allocated_back 10
+  step "SIGTERM ends it while others play; nothing leaks" "还有人在玩时收到 SIGTERM 也能退出，没有泄漏"
+  join_game A $((PLAYERS + 21))
   send A "5"
   stop_cleanly
 }

@@ -1,6 +1,6 @@
 /* guessing-game.c -- greets, and calls each guess right.
  *
- * Build: cc -o guessing-game guessing-game.c -levent
+ * Build: cc -o guessing-game guessing-game.c -levent_core
  */
 #include <netinet/in.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* Starter and solution in one: look once you have passed (make compare-NN). */
 /* guessing-game.c -- a server where many players guess, each their own number.
  *
- * Build: cc -o guessing-game guessing-game.c -levent
+ * Build: cc -o guessing-game guessing-game.c -levent_core
  * Run:   ./guessing-game [PORT [SEED [MS]]]     (8888, on 127.0.0.1; 1; 60000)
  * Try:   nc 127.0.0.1 8888, in two terminals at once
  */
@@ -89,7 +89,8 @@ static void set_nodelay(evutil_socket_t fd)
         warn("cannot set TCP_NODELAY");
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -127,8 +128,15 @@ static void player_free(struct player *player)
     free(player);
 }
 
-/* Queue a line for PLAYER. */
-static void say(struct player *player, const char *format, ...)
+/* What fails for one player costs that player, not the server. */
+static void player_fail(struct player *player, const char *why)
+{
+    warnx("lost player %u: %s", player->number, why);
+    player_free(player);
+}
+
+/* Queue a line for PLAYER. Returns -1 if that fails. */
+static int say(struct player *player, const char *format, ...)
 {
     struct evbuffer *output = bufferevent_get_output(player->bev);
     va_list arguments;
@@ -136,8 +144,7 @@ static void say(struct player *player, const char *format, ...)
     va_start(arguments, format);
     int added = evbuffer_add_vprintf(output, format, arguments);
     va_end(arguments);
-    if (added < 0 || evbuffer_add(output, "\n", 1) < 0)
-        errx(1, "cannot queue an answer");
+    return added < 0 ? -1 : evbuffer_add(output, "\n", 1);
 }
 
 #ifdef SOLUTION
@@ -150,26 +157,33 @@ static void player_leave(struct player *player)
         player_free(player);
 }
 
-static void take_guess(struct player *player, const char *line)
+static void say_goodbye(struct player *player, const char *why)
+{
+    if (say(player, "goodbye, %s", why) < 0)
+        player_fail(player, "cannot queue an answer");
+    else
+        player_leave(player);
+}
+
+/* Returns -1 if the answer cannot be queued. */
+static int take_guess(struct player *player, const char *line)
 {
     long guess = parse_number(line, 1, LARGEST);
     long secret = secret_of(player);
 
-    if (guess < 0) {
-        say(player, "that is no whole number from 1 to %d, and does not count",
+    if (guess < 0)
+        return say(player,
+            "that is no whole number from 1 to %d, and does not count",
             LARGEST);
-        return;
-    }
     player->tries++;
-    if (guess < secret) {
-        say(player, "higher");
-    } else if (guess > secret) {
-        say(player, "lower");
-    } else {
-        say(player, "right in %u tries", player->tries);
-        player->round++;
-        player->tries = 0;
-    }
+    if (guess < secret)
+        return say(player, "higher");
+    if (guess > secret)
+        return say(player, "lower");
+    int result = say(player, "right in %u tries", player->tries);
+    player->round++;
+    player->tries = 0;
+    return result;
 }
 
 #endif
@@ -179,20 +193,21 @@ static void read_cb(struct bufferevent *bev, void *arg)
     struct player *player = arg;
     struct evbuffer *input = bufferevent_get_input(bev);
     size_t length = 0;
+    int result = 0;
     char *line;
 
-    while (length <= LINE &&
+    while (result == 0 && length <= LINE &&
            (line = evbuffer_readln(input, &length, EVBUFFER_EOL_CRLF))) {
         if (length <= LINE)
-            take_guess(player, strlen(line) == length ? line : "");
+            result = take_guess(player, strlen(line) == length ? line : "");
         free(line);
     }
-    if (length > LINE || evbuffer_get_length(input) > LINE + 1) {
-        say(player, "goodbye, your line is too long");
-        player_leave(player);
-    } else if (evbuffer_get_length(bufferevent_get_output(bev)) > HIGH) {
+    if (result < 0)
+        player_fail(player, "cannot queue an answer");
+    else if (length > LINE || evbuffer_get_length(input) > LINE + 1)
+        say_goodbye(player, "your line is too long");
+    else if (evbuffer_get_length(bufferevent_get_output(bev)) > HIGH)
         bufferevent_disable(bev, EV_READ);
-    }
 #else
     /* yours: all guesses that have come, a line that is too long, and a player
      * who does not read the answers */
@@ -205,11 +220,11 @@ static void write_cb(struct bufferevent *bev, void *arg)
 #ifdef SOLUTION
     struct player *player = arg;
 
-    if (!player->leaving && bufferevent_enable(bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
     if (player->leaving &&
         evbuffer_get_length(bufferevent_get_output(bev)) == 0)
         player_free(player);
+    else if (!player->leaving && bufferevent_enable(bev, EV_READ) < 0)
+        player_fail(player, "cannot read on");
 #else
     /* yours: listen again, or end the connection */
 #endif
@@ -221,17 +236,14 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
     int error = EVUTIL_SOCKET_ERROR(); /* before a call can change it */
     struct player *player = arg;
 
-    if (what & BEV_EVENT_EOF) {
+    if (what & BEV_EVENT_EOF)
         player_leave(player);
-    } else if (what & BEV_EVENT_TIMEOUT && what & BEV_EVENT_READING) {
-        say(player, "goodbye, you were silent for too long");
-        player_leave(player);
-    } else {
-        warnx("lost player %u: %s", player->number,
-            what & BEV_EVENT_TIMEOUT ? "reads nothing"
-                                     : evutil_socket_error_to_string(error));
-        player_free(player);
-    }
+    else if (what & BEV_EVENT_TIMEOUT && what & BEV_EVENT_READING)
+        say_goodbye(player, "you were silent for too long");
+    else if (what & BEV_EVENT_TIMEOUT)
+        player_fail(player, "reads nothing");
+    else
+        player_fail(player, evutil_socket_error_to_string(error));
 #else
     /* yours: the player has gone, or is silent, or reads nothing */
 #endif
@@ -243,25 +255,33 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     struct game *game = arg;
     struct player *player = calloc(1, sizeof(*player));
 
-    if (!player)
-        err(1, "cannot take a connection");
+    if (player)
+        player->bev =
+            bufferevent_socket_new(game->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!player || !player->bev) {
+        warnx("cannot take a connection");
+        free(player);
+        evutil_closesocket(fd);
+        return;
+    }
     set_nodelay(fd);
     player->game = game;
     player->number = ++game->players;
     player->round = 1;
-    player->bev = bufferevent_socket_new(game->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!player->bev)
-        errx(1, "cannot make a bufferevent");
     LIST_INSERT_HEAD(&game->list, player, next);
     printf("player %u has come\n", player->number);
     bufferevent_setcb(player->bev, read_cb, write_cb, event_cb, player);
-    say(player, "player %u: guess a number from 1 to %d", player->number,
-        LARGEST);
+    if (say(player, "player %u: guess a number from 1 to %d", player->number,
+            LARGEST) < 0) {
+        player_fail(player, "cannot queue an answer");
+        return;
+    }
 #ifdef SOLUTION
     bufferevent_setwatermark(player->bev, EV_WRITE, LOW, 0);
-    bufferevent_set_timeouts(player->bev, &game->patience, &game->patience);
-    if (bufferevent_enable(player->bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
+    if (bufferevent_set_timeouts(
+            player->bev, &game->patience, &game->patience) < 0 ||
+        bufferevent_enable(player->bev, EV_READ) < 0)
+        player_fail(player, "cannot watch the connection");
 #else
     /* yours: what else the bufferevent needs */
 #endif
@@ -270,7 +290,7 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
     if (evconnlistener_enable(arg) < 0)
-        errx(1, "cannot accept again");
+        warnx("cannot accept again");
 }
 
 /* With no descriptor left, accepting would fail without end: it rests. */
@@ -279,9 +299,8 @@ static void accept_error_cb(struct evconnlistener *listener, void *arg)
     struct event_base *base = evconnlistener_get_base(listener);
 
     warn("cannot accept, trying again in a second");
-    evconnlistener_disable(listener);
-    if (event_base_once(base, -1, EV_TIMEOUT, rest_cb, listener, &REST) < 0)
-        errx(1, "cannot rest");
+    if (event_base_once(base, -1, EV_TIMEOUT, rest_cb, listener, &REST) == 0)
+        evconnlistener_disable(listener);
 }
 
 static void signal_cb(evutil_socket_t signum, short what, void *arg)
@@ -300,7 +319,7 @@ static struct evconnlistener *listen_on(struct game *game, int port)
     struct evconnlistener *listener =
         evconnlistener_new_bind(game->base, accept_cb, game,
             LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-            -1, (struct sockaddr *)&address, sizeof(address));
+            SOMAXCONN, (struct sockaddr *)&address, sizeof(address));
 
     if (!listener)
         err(1, "cannot listen on port %d", port);
@@ -315,7 +334,8 @@ int main(int argc, char **argv)
     long ms = argc > 3 ? parse_number(argv[3], 1, 3600000) : 60000;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
-    signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of send, no death */
+    /* Writing to a closed connection must fail, not kill us. */
+    signal(SIGPIPE, SIG_IGN);
     if (argc > 4 || port < 0 || seed < 0 || ms < 0) {
         fprintf(stderr, "usage: guessing-game [PORT [SEED [MS]]]\n");
         return 2;
