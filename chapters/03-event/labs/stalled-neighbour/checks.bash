@@ -1,9 +1,9 @@
 # checks.bash -- one client does not read; the others must not notice.
 
 lab mend 3 45
-: "${MESSAGE:=hello}" "${AGAIN:=still here}" "${UNREAD_MB:=32}" "${LATE_MB:=12}" "${SEED:=1}"
+: "${COUNT:=20}" "${MESSAGE:=hello}" "${AGAIN:=still here}" "${UNREAD_MB:=32}" "${LATE_MB:=12}" "${SEED:=1}"
 
-check 1 "How it works" echoes \
+check 1 "Read, write, and what the socket does not take" echoes \
   "a client gets its lines back" \
   "客户端能收回自己发出的各行"
 echoes() {
@@ -17,7 +17,7 @@ echoes() {
   expect A "$AGAIN\n"
 }
 
-check 3 "What goes wrong" neighbours_go_on \
+check 2 "What goes wrong" neighbours_go_on \
   "clients are answered while another one does not read" \
   "有客户端不读时，其余客户端照常得到应答"
 neighbours_go_on() {
@@ -36,10 +36,34 @@ neighbours_go_on() {
   expect_talks C
 }
 
+check 1 "One context for each client" many_do_not_mix \
+  "many clients are served, and hold nothing when they have left" \
+  "许多客户端都能得到应答，离开后不再占用任何资源"
+many_do_not_mix() {
+  watch_allocated
+  step "$COUNT clients send at the same time, and each gets its own lines back" "$COUNT 个客户端同时发送，各自收回自己的行"
+  start
+  note_resources
+  many "$COUNT" "$MESSAGE %d\n" "$MESSAGE %d\n"
+  many_again "%d $AGAIN\n" "%d $AGAIN\n"
+  step "nobody sends: the server sleeps, and does not wake up" "谁也不发数据：服务器休眠，不会醒来"
+  expect_no_wakeups
+  step "they leave, 10 more by a reset: no descriptor stays open" "它们离开，另有 10 个以复位（RST）断开：没有留下打开的描述符"
+  many_leave
+  reset_many 10 "$MESSAGE %d\n"
+  expect_descriptors_back
+  step "10 more leave so: nothing is held for them" "又有 10 个这样离开：没有为它们留着任何内存"
+  note_allocated
+  reset_many 10 "$MESSAGE %d\n"
+  expect_descriptors_back
+  expect_allocated_back 10
+}
+
 check 2 "Read, write, and what the socket does not take" late_readers_get_all \
   "clients that read late get all that they sent" \
   "晚读的客户端也能收回自己发出的全部数据"
 late_readers_get_all() {
+  fast_clock 60
   step "A and C send $LATE_MB MB each and read nothing yet; B is answered" \
     "A、C 各发送 $LATE_MB MB，暂时不读；B 得到应答"
   start
@@ -49,8 +73,13 @@ late_readers_get_all() {
   fill C
   connect B
   expect_talks B
-  step "A reads: all of it comes back, in order" "A 开始读：全部数据按顺序回来"
+  step "A reads some of it, stops, and reads on: all of it comes back, in order" "A 读一部分，停下，再接着读：全部数据按顺序回来"
   read_late A
+  until_more A 3000000
+  pause A
+  expect_talks B
+  nap 1.2 # more than a minute for the server
+  resume A
   expect_all A
   step "C reads: all of it comes back, in order" "C 开始读：全部数据按顺序回来"
   read_late C
@@ -73,14 +102,16 @@ costs_little() {
   expect_talks B
   step "the server's memory has grown by less than 8 MB" "服务器的内存增长不到 8 MB"
   expect_peak_within 8192
-  step "nobody sends and nobody reads: the server sleeps" "谁也不发、谁也不读：服务器处于休眠"
-  expect_asleep
+  step "nobody sends and nobody reads: the server sleeps, and does not wake up" "谁也不发、谁也不读：服务器休眠，不会醒来"
+  expect_no_wakeups
 }
 
 check 1 "Free in the right order" lost_with_bytes_unsent \
   "a client that leaves with bytes unsent leaves nothing behind" \
   "数据未发完就离开的客户端不留下任何东西"
 lost_with_bytes_unsent() {
+  local i
+  watch_allocated
   step "A sends $UNREAD_MB MB, reads nothing, and leaves" \
     "A 发送 $UNREAD_MB MB，一个字节也不读，然后离开"
   start
@@ -89,11 +120,19 @@ lost_with_bytes_unsent() {
   close A
   step "its descriptor is closed" "它的描述符已关闭"
   expect_descriptors_back
+  step "two more do the same: nothing is held for them" "又有两个客户端也是如此：没有为它们留着任何内存"
+  note_allocated
+  for i in 1 2; do
+    fill A "$UNREAD_MB"
+    close A
+    expect_descriptors_back
+  done
+  expect_allocated_back 2
   step "B connects and is answered" "B 连接并得到应答"
   connect B
   expect_talks B
   step "the server sleeps" "服务器处于休眠"
-  expect_asleep
+  expect_no_wakeups
 }
 
 check 1 "Free in the right order" ends_well \

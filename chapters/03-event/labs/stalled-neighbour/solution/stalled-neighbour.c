@@ -25,6 +25,7 @@ static const struct timeval REST = {1, 0}; /* after accept has failed */
 
 #ifdef SOLUTION
 struct conn {
+    evutil_socket_t fd;
     struct event *read_event;  /* pending while nothing waits to be sent */
     struct event *write_event; /* pending while something does */
     char chunk[16384];
@@ -34,6 +35,7 @@ struct conn {
 };
 #else
 struct conn {
+    evutil_socket_t fd;
     struct event *read_event; /* pending while the connection is open */
     LIST_ENTRY(conn) next;
 };
@@ -79,7 +81,8 @@ static void set_nodelay(evutil_socket_t fd)
         warn("cannot set TCP_NODELAY");
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -90,14 +93,14 @@ static void add_event(struct event *event)
  * client, which the base would take for this one. */
 static void conn_free(struct conn *conn)
 {
-    evutil_socket_t fd = event_get_fd(conn->read_event);
-
     LIST_REMOVE(conn, next);
 #ifdef SOLUTION
-    event_free(conn->write_event);
+    if (conn->write_event)
+        event_free(conn->write_event);
 #endif
-    event_free(conn->read_event);
-    close(fd);
+    if (conn->read_event)
+        event_free(conn->read_event);
+    close(conn->fd);
     free(conn);
 }
 
@@ -114,8 +117,8 @@ static void conn_fail(struct conn *conn, const char *what)
  * and waits, which bounds our memory. */
 static void conn_send(struct conn *conn)
 {
-    ssize_t sent = send(event_get_fd(conn->write_event),
-        conn->chunk + conn->sent, conn->length - conn->sent, 0);
+    ssize_t sent =
+        send(conn->fd, conn->chunk + conn->sent, conn->length - conn->sent, 0);
 
     if (sent < 0 && errno != EAGAIN) {
         conn_fail(conn, "write to");
@@ -124,8 +127,9 @@ static void conn_send(struct conn *conn)
     if (sent > 0)
         conn->sent += (size_t)sent;
     int waits = conn->sent < conn->length;
-    event_del(waits ? conn->read_event : conn->write_event);
-    add_event(waits ? conn->write_event : conn->read_event);
+    if (event_del(waits ? conn->read_event : conn->write_event) < 0 ||
+        event_add(waits ? conn->write_event : conn->read_event, NULL) < 0)
+        conn_fail(conn, "watch");
 }
 
 static void write_cb(evutil_socket_t fd, short what, void *arg)
@@ -154,7 +158,7 @@ static void read_cb(evutil_socket_t fd, short what, void *arg)
 static void conn_send(struct conn *conn, const char *data, size_t length)
 {
     while (length > 0) {
-        ssize_t sent = send(event_get_fd(conn->read_event), data, length, 0);
+        ssize_t sent = send(conn->fd, data, length, 0);
 
         if (sent < 0) {
             conn_fail(conn, "write to");
@@ -187,29 +191,32 @@ static void conn_new(struct event_base *base, evutil_socket_t fd)
 {
     struct conn *conn = calloc(1, sizeof(*conn));
 
-#ifdef SOLUTION
-    if (!conn || evutil_make_socket_nonblocking(fd) < 0)
-        err(1, "cannot prepare a connection");
-#else
-    if (!conn)
-        err(1, "cannot prepare a connection");
-#endif
+    if (!conn) {
+        warn("cannot serve a client");
+        close(fd);
+        return;
+    }
+    conn->fd = fd;
+    LIST_INSERT_HEAD(&conns, conn, next);
     set_nodelay(fd);
     conn->read_event = event_new(base, fd, EV_READ | EV_PERSIST, read_cb, conn);
 #ifdef SOLUTION
     conn->write_event =
         event_new(base, fd, EV_WRITE | EV_PERSIST, write_cb, conn);
-    if (!conn->write_event)
-        errx(1, "cannot make an event");
+    if (!conn->write_event || evutil_make_socket_nonblocking(fd) < 0) {
+        conn_fail(conn, "prepare");
+        return;
+    }
 #endif
-    add_event(conn->read_event);
-    LIST_INSERT_HEAD(&conns, conn, next);
+    if (!conn->read_event || event_add(conn->read_event, NULL) < 0)
+        conn_fail(conn, "watch");
 }
 
 /* The rest is over: accept again. */
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
-    add_event(arg);
+    if (event_add(arg, NULL) < 0)
+        warnx("cannot accept again");
 }
 
 /* With no descriptor left, the connection stays in the backlog and the event
@@ -224,9 +231,8 @@ static void accept_cb(evutil_socket_t listener, short what, void *arg)
     } else if (errno != EAGAIN && errno != ECONNABORTED) {
         warn("cannot accept, trying again in a second");
         struct event *event = event_base_get_running_event(base);
-        event_del(event);
-        if (event_base_once(base, -1, EV_TIMEOUT, rest_cb, event, &REST) < 0)
-            errx(1, "cannot rest");
+        if (event_base_once(base, -1, EV_TIMEOUT, rest_cb, event, &REST) == 0)
+            event_del(event);
     }
 }
 
