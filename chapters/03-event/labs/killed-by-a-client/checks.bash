@@ -3,7 +3,7 @@
 lab mend 1 20
 : "${TEXT:=one\ntwo\nthree}" "${SIZE:=300000}" "${COUNT:=8}" "${MANY_CLIENTS:=20}" "${SEED:=1}"
 
-check 1 "How it works" counts \
+check 1 "Read, write, and what the socket does not take" counts \
   "a client that half-closes gets its lines and bytes counted" \
   "客户端半关闭后收到行数和字节数"
 counts() {
@@ -60,7 +60,7 @@ broken_after_its_end() {
   finish B
 }
 
-check 1 "How it works" many_count \
+check 1 "One context for each client" many_count \
   "each of many clients gets its own counts" \
   "许多客户端各自收到自己的计数"
 many_count() {

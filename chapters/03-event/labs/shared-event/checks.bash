@@ -3,7 +3,7 @@
 lab mend 1 30
 : "${FIRST:=one}" "${SECOND:=two}" "${COUNT:=20}"
 
-check 1 "How it works" echoes \
+check 1 "Read, write, and what the socket does not take" echoes \
   "a client gets its line back" \
   "客户端能收回自己发出的一行"
 echoes() {
@@ -61,7 +61,7 @@ newcomer_is_heard() {
   expect A "$FIRST\n"
 }
 
-check 2 "How it works" many_come_and_go \
+check 2 "One context for each client" many_come_and_go \
   "many clients are heard, and hold nothing when they have left" \
   "许多客户端都能得到应答，离开后不再占用任何资源"
 many_come_and_go() {
@@ -113,7 +113,7 @@ event_goes_first() {
   expect_order
 }
 
-check 1 "How it works" ends_well \
+check 1 "Free in the right order" ends_well \
   "it ends at SIGTERM and frees all, with clients connected" \
   "有客户端连接时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {

@@ -69,7 +69,8 @@ static void set_nodelay(evutil_socket_t fd)
         warn("cannot set TCP_NODELAY");
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -129,23 +130,32 @@ static void read_cb(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-/* Take over FD, a connection that was just accepted. */
+/* Take over FD, a connection that was just accepted. What fails for one costs
+ * that one, not the server. */
 static void conn_new(struct event_base *base, evutil_socket_t fd)
 {
     struct conn *conn = calloc(1, sizeof(*conn));
 
-    if (!conn || evutil_make_socket_nonblocking(fd) < 0)
-        err(1, "cannot prepare a connection");
+    if (conn)
+        conn->event = event_new(base, fd, EV_READ | EV_PERSIST, read_cb, conn);
+    if (!conn || !conn->event || evutil_make_socket_nonblocking(fd) < 0 ||
+        event_add(conn->event, NULL) < 0) {
+        warnx("cannot serve a connection");
+        if (conn && conn->event)
+            event_free(conn->event);
+        free(conn);
+        close(fd);
+        return;
+    }
     set_nodelay(fd);
-    conn->event = event_new(base, fd, EV_READ | EV_PERSIST, read_cb, conn);
-    add_event(conn->event);
     LIST_INSERT_HEAD(&conns, conn, next);
 }
 
 /* The rest is over: accept again. */
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
-    add_event(arg);
+    if (event_add(arg, NULL) < 0)
+        warnx("cannot accept again");
 }
 
 /* With no descriptor left, the connection stays in the backlog and the event
@@ -160,9 +170,8 @@ static void accept_cb(evutil_socket_t listener, short what, void *arg)
     } else if (errno != EAGAIN && errno != ECONNABORTED) {
         warn("cannot accept, trying again in a second");
         struct event *event = event_base_get_running_event(base);
-        event_del(event);
-        if (event_base_once(base, -1, EV_TIMEOUT, rest_cb, event, &REST) < 0)
-            errx(1, "cannot rest");
+        if (event_base_once(base, -1, EV_TIMEOUT, rest_cb, event, &REST) == 0)
+            event_del(event);
     }
 }
 
@@ -196,7 +205,8 @@ int main(int argc, char **argv)
 
     setvbuf(stdout, NULL, _IOLBF, 0);
 #ifdef SOLUTION
-    signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of send, no death */
+    /* Writing to a closed connection must fail, not kill us. */
+    signal(SIGPIPE, SIG_IGN);
 #endif
     if (argc > 2 || port < 0) {
         fprintf(stderr, "usage: killed-by-a-client [PORT]\n");

@@ -59,7 +59,8 @@ static void print_ready(evutil_socket_t fd)
     printf("listening on %s port %s\n", host, port);
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -129,10 +130,12 @@ static void accept_cb(evutil_socket_t listener, short what, void *arg)
     }
     LIST_INSERT_HEAD(&conns, conn, next);
 #else
-    if (evutil_make_socket_nonblocking(fd) < 0)
-        err(1, "cannot prepare a connection");
     client_event = event_new(base, fd, EV_READ | EV_PERSIST, read_cb, NULL);
-    add_event(client_event);
+    if (!client_event || evutil_make_socket_nonblocking(fd) < 0 ||
+        event_add(client_event, NULL) < 0) {
+        warnx("cannot serve a connection"); /* this one alone */
+        close(fd);
+    }
 #endif
 }
 
