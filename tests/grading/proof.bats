@@ -94,10 +94,21 @@ $LAB: TASK.md and TASK.zh.md do not name the same checks in the same order"
   keep_mutant says-hello
   run scripts/test-labs tiny
   assert_line --partial "TASK.zh.md:17: there is no check ends_bell"
-  # A lab whose pages have no comment yet is left alone.
+}
+
+@test "scripts/lab-demands refuses a task in which no comment names a check" {
   sed -i 's/ <!--.*-->//' "$LAB"/TASK*.md
-  run -0 scripts/lab-demands --check
-  assert_output ""
+  run scripts/lab-demands --check tiny
+  assert_failure 1
+  assert_line --partial "$LAB/TASK.md:7: a demand that no check looks at, or no comment: what it has to do"
+  assert_line "$LAB/TASK.zh.md: no demand names the check answers: it asks what the task does not say"
+  # It still lists what it finds.
+  run scripts/lab-demands tiny
+  assert_failure 1
+  assert_line --index 0 '03-tiny'
+  run scripts/test-labs tiny
+  assert_failure 1
+  assert_line --partial "a demand that no check looks at"
 }
 
 @test "scripts/test-labs --times runs the solution again and again" {
