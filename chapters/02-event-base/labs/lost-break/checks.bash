@@ -19,18 +19,34 @@ check 1 "End the loop" rings_in_time \
   "the alarms ring in the order of their times, then the program ends" \
   "闹铃按时间先后响起，之后程序结束"
 rings_in_time() {
+  local began
   step "two alarms ring, the later of them given first, and it ends" \
     "两个闹铃先后响起（参数里晚的写在前面），程序结束"
+  now_ms
+  began=$MS
   run "500:$SECOND" "20:$FIRST"
   expect_output "$FIRST\n$SECOND\ndone, 2 rang\n"
   step "the exit status is 0" "退出码为 0"
   expect_exit 0
+  step "none rang before its time" "没有一个提前响"
+  now_ms
+  # libevent's clock may be behind by a tick of the kernel's.
+  ((MS >= began + 480)) || fail "an alarm rang too early" "有闹铃响得太早"
+  step "so do alarms of minutes, seen at 60 times the speed" "以 60 倍速观察，几分钟的闹铃也是如此"
+  fast_clock 60
+  now_ms
+  began=$MS
+  run "62000:$SECOND" "61000:$FIRST"
+  expect_output "$FIRST\n$SECOND\ndone, 2 rang\n"
+  now_ms
+  ((MS >= began + 1000)) || fail "an alarm rang too early" "有闹铃响得太早"
 }
 
 check 2 "End the loop" ends_without_alarms \
   "without any alarm it ends at once" \
   "一个闹铃也没有时立即结束"
 ends_without_alarms() {
+  find_all_leaks
   step "it is started without arguments and ends" "不带参数启动，程序结束"
   run
   step "nothing rang, and the exit status is 0" "没有闹铃响过，退出码为 0"
@@ -42,6 +58,7 @@ check 1 "What goes wrong" ends_when_all_rang \
   "it ends when all alarms have rung at the start" \
   "所有闹铃在启动时就都响过了，程序结束"
 ends_when_all_rang() {
+  find_all_leaks
   step "two alarms are due at once, and it ends" "两个闹铃立即响起，程序结束"
   run "0:$FIRST" "0:$SECOND"
   step "both rang, and the exit status is 0" "两个都响过，退出码为 0"
@@ -81,6 +98,7 @@ check 2 "What goes wrong" stops_at_the_start \
   "\"stop\" at the start ends it, whatever is still to ring" \
   "启动时遇到 stop 就结束，不管还有什么闹铃没响"
 stops_at_the_start() {
+  find_all_leaks
   step "an alarm is due in ten minutes, \"stop\" at once; it ends" "一个闹铃十分钟后才响，stop 立即生效；程序结束"
   run "600000:$THIRD" "0:$FIRST" 0:stop
   step "one alarm rang, and the exit status is 0" "响过一个闹铃，退出码为 0"
@@ -92,6 +110,7 @@ check 1 "End the loop" stops_later \
   "\"stop\" later ends it, too" \
   "稍后的 stop 同样能结束程序"
 stops_later() {
+  find_all_leaks
   step "an alarm rings, \"stop\" comes 30 ms later; it ends" "一个闹铃响起，30 ms 后轮到 stop；程序结束"
   run "600000:$THIRD" "20:$SECOND" 50:stop
   step "one alarm rang, and the exit status is 0" "响过一个闹铃，退出码为 0"
