@@ -35,6 +35,7 @@ check 1 "Replies" answers \
   "a short reply is printed" \
   "短应答能打印出来"
 answers() {
+  fast_clock 60
   call
   step "the server says \"$WORDS\", and it is printed" "服务器发送“$WORDS”，客户端打印出来"
   send S "$WORDS\n"
@@ -42,7 +43,11 @@ answers() {
   expect_printed "$WORK/all"
   step "while the server is silent, the client rests" "服务器不说话时，客户端空闲等待"
   expect_idle
-  expect_no_wakeups 400
+  expect_no_wakeups
+  step "a minute later, as it seems, it prints one more reply" "在它看来过了一分钟，它照样打印下一条应答"
+  send S "$WORDS\n"
+  printf '%b' "$WORDS\n" >>"$WORK/all"
+  expect_printed "$WORK/all"
 }
 
 check 3 "What goes wrong" exact_size \
@@ -99,4 +104,14 @@ ends_well() {
   expect_exit 0
   step "nothing else was printed" "没有打印别的内容"
   expect_output "$WORDS"
+  step "a server that breaks the connection off (RST): status 1, and a reason on standard error" "服务器中断连接（RST）：退出码为 1，标准错误中有原因"
+  listen S 0 linger=0
+  launch "$PORT"
+  accepted S
+  send S "$WORDS\n"
+  expect_line '.'
+  kill -KILL "${CLIENT[S]}"
+  reset S
+  expect_exit 1
+  expect_error '^off-by-one: .'
 }
