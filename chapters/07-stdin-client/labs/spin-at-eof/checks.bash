@@ -1,7 +1,7 @@
 # checks.bash -- at the end of input: no more reading, half-close, the rest of the answers.
 
 lab mend 2 30
-: "${FIRST:=one}" "${SECOND:=two}" "${LAST:=the last answer}" "${REST:=20000}" "${PIECE:=81920}" "${SEED:=1}"
+: "${FIRST:=one}" "${SECOND:=two}" "${LAST:=the last answer}" "${REST:=20000}" "${PIECE:=81920}" "${MUCH:=6000000}" "${SEED:=1}"
 
 # The program is a client: play its server.
 call() {
@@ -61,10 +61,21 @@ type_too_much() {
   done
 }
 
+# What was typed comes to the server, all of it.
+all_typed_comes() {
+  local size
+  size=$(stat -c %s "$WORK/typed")
+  until_more S $((AT[S] + size))
+  cmp -s -n "$size" -i "0:${AT[S]}" "$WORK/typed" "$WORK/S.out" || fail "not all of the input has come to the server" "服务器没有收到全部输入"
+  # shellcheck disable=SC2034 # all of it was expected
+  AT[S]=$(size_of S)
+}
+
 check 1 "Standard input to the server" answers \
   "what is typed goes to the server, and its answers are printed" \
   "输入的内容发给服务器，服务器的应答打印出来"
 answers() {
+  local i LIMIT_MS=8000 STILL_MS=8000
   call
   step "a line goes to the server" "一行内容到达服务器"
   type "$FIRST\n"
@@ -74,12 +85,31 @@ answers() {
   expect_line "^$SECOND\$"
   step "while nothing is typed, the client rests" "没有输入时，客户端空闲等待"
   expect_rest
+  listen S 0 rcvbuf=65536
+  launch "$PORT"
+  accepted S
+  make_lines "$WORK/typed" "$MUCH"
+  for i in 1 2; do
+    step "the server does not read while $MUCH bytes are typed, then it does, and gets them all ($i)" "输入 $MUCH 字节期间服务器不读，后来又读，全部收到（第 $i 次）"
+    pause S
+    cat "$WORK/typed" >&"$STDIN" &
+    WRITER=$!
+    until_true writer_waits || fail
+    resume S
+    all_typed_comes
+  done
+}
+
+# Whether what types is through, or waits for the program to read.
+writer_waits() {
+  has_ended "$WRITER" || stays_asleep "$WRITER"
 }
 
 check 2 "What goes wrong" rests \
   "after the end of input it rests" \
   "输入结束之后，它空闲等待"
 rests() {
+  fast_clock 60
   call
   step "a line goes to the server" "一行内容到达服务器"
   type "$FIRST\n"
@@ -91,8 +121,13 @@ rests() {
   send S "$SECOND\n"
   expect_line "^$SECOND\$"
   expect_rest
-  step "nothing else wakes it" "此外没有任何东西唤醒它"
-  expect_no_wakeups 400
+  step "nothing else wakes it, for a minute, as it seems" "此外没有任何东西唤醒它，在它看来有一分钟之久"
+  expect_no_wakeups
+  step "it prints one more answer, and ends when the server closes" "再来一条应答照样打印；服务器关闭连接后结束"
+  send S "$SECOND\n"
+  expect_line "^$SECOND\$" 2
+  half_close S
+  expect_exit 0
 }
 
 check 2 "End of input: half-close" server_knows \
@@ -157,10 +192,7 @@ drains_first() {
   expect_not_blocked
   step "the server reads on, and gets all that was typed" "服务器继续读，收到全部输入"
   resume S
-  until_more S $((AT[S] + $(stat -c %s "$WORK/typed")))
-  cmp -s -i "0:${AT[S]}" "$WORK/typed" "$WORK/S.out" || fail "not all of the input has come to the server" "服务器没有收到全部输入"
-  # shellcheck disable=SC2034 # all of it was expected
-  AT[S]=$(size_of S)
+  all_typed_comes
   step "then it sees the end" "然后得知输入结束"
   expect_end
   step "its answer is printed, and the client ends with status 0" "服务器的应答打印出来，客户端以退出码 0 结束"
