@@ -112,6 +112,7 @@ check 1 "Finish a connection" clients_leave \
 clients_leave() {
   local i
   find_all_leaks
+  watch_allocated
   step "the server listens" "服务器开始监听"
   start
   note_resources
@@ -124,6 +125,12 @@ clients_leave() {
   send_unread D "$WORK/message"
   settle
   close D
+  expect_descriptors_back
+  step "five more break off: no memory is held for them" "又有五个中断连接：没有为它们留着任何内存"
+  note_allocated
+  reset_many 5 "$FIRST\n"
+  expect_descriptors_back
+  expect_allocated_back 5
   step "no descriptor stays open, and nothing wakes the server" "没有留下打开的描述符，没有任何东西唤醒服务器"
   expect_descriptors_back
   expect_idle
