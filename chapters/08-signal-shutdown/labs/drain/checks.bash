@@ -51,7 +51,7 @@ check 1 "Stop" serves \
   "it answers each client's requests one after the other" \
   "逐个应答每个客户端的请求"
 serves() {
-  local began
+  local began word
   step "A sends three requests at once and ends its input" "A 一次发出三个请求，随即结束输入"
   start
   connect A
@@ -60,6 +60,20 @@ serves() {
   step "A gets three answers in order, and the connection ends" "A 依次收到三个应答，连接结束"
   expect A 'waited 20\n00000\nunknown request\n'
   expect_closed A
+  step "numbers that are too large or too small, or none, are unknown requests" "数字过大、过小或不是数字，都是未知请求"
+  connect F
+  for word in 'wait 600001' 'wait -1' 'wait' 'data 0' 'data 16777217' 'data 5x'; do
+    send F "$word\n"
+    expect F 'unknown request\n'
+  done
+  step "a line of 100 bytes is a request, one of 101 ends the connection; so do 101 bytes without a newline" "100 字节的行是请求，101 字节的行使连接断开；101 字节没有换行也一样"
+  send F "$(printf '%0100d' 1)\n"
+  expect F 'unknown request\n'
+  send F "$(printf '%0101d' 1)\n"
+  expect_closed F
+  connect G
+  send G "$(printf '%0101d' 1)"
+  expect_closed G
   step "B is answered while C waits" "C 等待期间，B 得到应答"
   connect C
   send C "wait $LONG\n"
@@ -243,9 +257,19 @@ check 1 "What goes wrong" clients_vanish \
   "clients that vanish while it drains hold up nothing and leave nothing" \
   "排空期间消失的客户端既不拖住它，也不留下任何东西"
 clients_vanish() {
-  step "A and B wait for answers, C is idle" "A、B 在等应答，C 空闲"
   find_all_leaks
+  watch_allocated
+  step "while it serves, clients are answered and vanish by a reset: nothing is held for them" \
+    "正常服务期间，一些客户端得到应答后以复位消失：没有为它们留着任何东西"
   start 0 "$LONG"
+  note_resources
+  reset_many 2 'data 1\n'
+  expect_descriptors_back
+  note_allocated
+  reset_many 5 'data 1\ndata 20\n'
+  expect_descriptors_back
+  expect_allocated_back 5
+  step "A and B wait for answers, C is idle" "A、B 在等应答，C 空闲"
   connect A linger=0
   connect B
   connect C linger=0
