@@ -144,7 +144,9 @@ check 2 "Finish a connection" comings_and_goings \
   "3: who comes and who goes is told to those in the room" \
   "3：谁来谁走，都告诉房间里的人"
 comings_and_goings() {
+  local i
   find_all_leaks
+  watch_allocated
   step "$ANN is here; N has not said its name" "$ANN 在房间里；N 还没有报名字"
   start
   enter A "$ANN"
@@ -168,6 +170,16 @@ comings_and_goings() {
   expect A "* $BOB is here\n"
   close D
   expect A "* $BOB has left\n"
+  step "so do five more who are broken off, and no memory is held for them" "又有五个断线，没有为他们留着任何内存"
+  note_allocated
+  for ((i = 1; i <= 5; i++)); do
+    connect C linger=0
+    send C "$CID\n"
+    expect C "name?\n* here: $CID $ANN\n"
+    reset C
+    expect A "* $CID is here\n* $CID has left\n"
+  done
+  expect_allocated_back 5
   step "N hears nothing, and nobody is told when it goes" "N 什么都没听到；它离开时也不通知任何人"
   expect_nothing_left N
   close N
@@ -181,6 +193,7 @@ check 2 "Finish a connection" talk \
   "4: a line goes to all others, whole and once" \
   "4：一行话完整地送到其他每个人，只送一次"
 talk() {
+  fast_clock 60
   step "$ANN, $BOB and $CID are here; N has not said its name" "$ANN、$BOB、$CID 在房间里；N 还没有报名字"
   start
   enter A "$ANN"
@@ -210,6 +223,13 @@ talk() {
   expect_nothing_left A
   expect_nothing_left C
   expect_nothing_left N
+  step "a minute later, as it seems, all are still there" "在它看来过了一分钟，大家都还在"
+  expect_no_wakeups
+  send A "$SECRET\n"
+  expect B "<$ANN> $SECRET\n"
+  expect C "<$ANN> $SECRET\n"
+  send N "$LONGEST\n"
+  expect N "* here: $LONGEST $CID $BOB $ANN\n"
 }
 
 check 2 "Finish a connection" commands \
@@ -406,7 +426,7 @@ check 1 "What goes wrong" own_flood \
   "10：不停提问却不读应答的人，也被移出"
 own_flood() {
   # The kernel holds megabytes of short answers before the server has to.
-  local LIMIT_MS=$((4 * LIMIT_MS))
+  local LIMIT_MS=$((4 * LIMIT_MS)) STILL_MS=$((4 * STILL_MS))
   step "$BOB is here" "$BOB 在房间里"
   start
   enter B "$BOB"
