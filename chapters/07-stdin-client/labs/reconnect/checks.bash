@@ -64,6 +64,7 @@ check 1 "Standard input to the server" talks \
   "with a server that is there: what is typed arrives, what the server says is thrown away" \
   "服务器在时：输入的内容能送到，服务器说的话被丢弃"
 talks() {
+  fast_clock 60
   step "the client connects, and says so" "客户端连接成功，并打印出来"
   choose_port
   listen S "$PORT"
@@ -88,8 +89,12 @@ talks() {
   type "$SECOND\n"
   expect S "$SECOND\n"
   expect_output 'connected\n'
-  step "then it sleeps, and nothing wakes it" "此后它在睡眠，没有任何东西唤醒它"
-  expect_no_wakeups 400
+  step "then it sleeps, and nothing wakes it, for a minute, as it seems" "此后它在睡眠，没有任何东西唤醒它，在它看来有一分钟之久"
+  expect_no_wakeups
+  step "it is still connected" "它仍然连着"
+  type "$THIRD\n"
+  expect S "$THIRD\n"
+  expect_output 'connected\n'
 }
 
 check 1 "What goes wrong" gives_up \
@@ -136,6 +141,7 @@ check 2 "The end" comes_back \
 comes_back() {
   local i
   find_all_leaks
+  watch_allocated
   step "the client connects, and a line goes to the server" "客户端连接，一行内容到达服务器"
   choose_port
   listen S0 "$PORT"
@@ -153,6 +159,7 @@ comes_back() {
     come "S$i"
     expect "S$i" "$SECOND $i\n"
     expect_line '^connected$' $((i + 1))
+    ((i > 1)) || note_allocated
   done
   step "this connection does not end, it breaks; the client says the same" "这次连接不是正常结束，而是被复位（RST）；客户端打印同样的一行"
   break_connection "S$LOSSES"
@@ -161,8 +168,9 @@ comes_back() {
   come S
   type "$THIRD\n"
   expect S "$THIRD\n"
-  step "the connections that are lost hold no descriptor" "断开的连接不占描述符"
+  step "the connections that are lost hold neither descriptors nor memory" "断开的连接不占描述符，也不占内存"
   expect_descriptors_back
+  expect_allocated_back 10
   step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
   stop_cleanly
 }
@@ -271,6 +279,21 @@ all_arrives() {
   half_close S
   expect_exit 0
   ! has_line '^lost$' || fail "the end that was agreed on is no loss" "双方约定好的结束不算断开"
+  step "40000 bytes wait, and the input has ended; the server comes, its kernel takes little at a time: it gets all, and sees the end" \
+    "40000 字节在等，输入已经结束；服务器来了，内核每次只收下一点数据：它全部收到，并得知输入结束"
+  short_writes
+  launch_too_early 1000
+  make_lines "$WORK/some" 40000
+  cat "$WORK/some" >&"$STDIN"
+  end_input
+  come D
+  until_more D 40000
+  cmp -s "$WORK/some" "$WORK/D.out" || fail "not all of the input has come to the server" "服务器没有收到全部输入"
+  # shellcheck disable=SC2034 # all of it was expected
+  AT[D]=40000
+  expect_end D
+  half_close D
+  expect_exit 0
   step "without a word of input too, the next server sees the end" "一个字节都没有输入时，下一个服务器同样得知输入结束"
   launch_too_early 1000
   end_input
