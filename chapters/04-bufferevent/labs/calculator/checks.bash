@@ -82,7 +82,7 @@ takes_any_pieces() {
   expect_closed B
 }
 
-check 1 "How it works" clients_do_not_mix \
+check 1 "Who owns what" clients_do_not_mix \
   "each client has lines of its own, in pieces and too long" \
   "每个客户端有自己的行，分段的和过长的都不互相影响"
 clients_do_not_mix() {
@@ -131,7 +131,7 @@ skips_a_long_line() {
   ask A "7\n$X + 1" "error: line too long\n$((X + 1))"
 }
 
-check 2 "How it works" answers_at_the_end \
+check 2 "Turn directions on and off" answers_at_the_end \
   "a client that half-closes gets all its answers" \
   "半关闭的客户端能收到全部应答"
 answers_at_the_end() {
@@ -181,6 +181,20 @@ waits_for_the_slow() {
     fail "not all answers came, each once and in order" "应答没有全部按顺序到达，每个一次"
   AT[A]=$(stat -c %s "$WORK/answers")
   expect_closed A
+  step "where the kernel takes little at a time, C sends 3000 empty lines, half-closes, and reads late: all answers come, then the end" \
+    "内核每次只收下一点数据时，C 发出 3000 个空行，半关闭，过后才读：应答全部到达，然后连接结束"
+  short_writes
+  start
+  head -n 3000 "$WORK/lines" >"$WORK/few"
+  head -n 3000 "$WORK/answers" >"$WORK/few_answers"
+  send_unread C "$WORK/few"
+  settle
+  read_late C
+  until_more C "$(stat -c %s "$WORK/few_answers")"
+  cmp -s "$WORK/few_answers" "$WORK/C.out" ||
+    fail "not all answers came, each once and in order" "应答没有全部按顺序到达，每个一次"
+  AT[C]=$(stat -c %s "$WORK/few_answers")
+  expect_closed C
 }
 
 check 1 "Watermarks" drops_the_idle \

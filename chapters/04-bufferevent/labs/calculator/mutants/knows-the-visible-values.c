@@ -1,6 +1,6 @@
 /* calculator.c -- knows the results that are asked for, and cannot calculate.
  *
- * Build: cc -o calculator calculator.c -levent
+ * Build: cc -o calculator calculator.c -levent_core
  */
 #include <netinet/in.h>
 #include <stdio.h>

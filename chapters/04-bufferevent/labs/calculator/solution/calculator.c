@@ -91,7 +91,8 @@ static void set_nodelay(evutil_socket_t fd)
         warn("cannot set TCP_NODELAY");
 }
 
-/* Make EVENT pending; what cannot be watched ends the program. */
+/* Make EVENT pending, at start-up: an event that cannot be added ends the
+ * program. */
 static void add_event(struct event *event)
 {
     if (!event || event_add(event, NULL) < 0)
@@ -103,6 +104,13 @@ static void conn_free(struct conn *conn)
     LIST_REMOVE(conn, next);
     bufferevent_free(conn->bev);
     free(conn);
+}
+
+/* What fails for one connection costs that connection, not the server. */
+static void conn_fail(struct conn *conn, const char *why)
+{
+    warnx("lost a client: %s", why);
+    conn_free(conn);
 }
 
 /* Take LINE apart: a number, a character, a number. */
@@ -160,67 +168,76 @@ static enum result calculate(const char *line, size_t length, long long *value)
 #endif
 }
 
-/* Queue the value, or what is wrong. */
-static void conn_answer(struct conn *conn, enum result result, long long value)
+/* Queue the value, or what is wrong. Returns less than 0 if that fails. */
+static int conn_answer(struct conn *conn, enum result result, long long value)
 {
     struct evbuffer *output = bufferevent_get_output(conn->bev);
-    int added = result == FINE
-                    ? evbuffer_add_printf(output, "%lld\n", value)
-                    : evbuffer_add_printf(output, "%s\n", messages[result]);
 
-    if (added < 0)
-        errx(1, "cannot queue an answer");
+    return result == FINE
+               ? evbuffer_add_printf(output, "%lld\n", value)
+               : evbuffer_add_printf(output, "%s\n", messages[result]);
 }
 
-static void conn_answer_line(struct conn *conn, const char *line, size_t length)
+static int conn_answer_line(struct conn *conn, const char *line, size_t length)
 {
     long long value = 0;
     enum result result =
         length > LINE ? TOO_LONG : calculate(line, length, &value);
 
-    conn_answer(conn, result, value);
+    return conn_answer(conn, result, value);
 }
 
 #ifdef SOLUTION
 /* What INPUT holds has no end of line: if it can only become a line that is too
  * long, say so once, and keep none of it. */
-static void conn_skip(struct conn *conn, struct evbuffer *input)
+static int conn_skip(struct conn *conn, struct evbuffer *input)
 {
     size_t length = evbuffer_get_length(input);
 
     if (!conn->skipping && length <= LINE + 1) /* it may end in a \r */
-        return;
-    if (!conn->skipping)
-        conn_answer(conn, TOO_LONG, 0);
+        return 0;
+    if (!conn->skipping && conn_answer(conn, TOO_LONG, 0) < 0)
+        return -1;
     conn->skipping = 1;
-    evbuffer_drain(input, length);
+    return evbuffer_drain(input, length);
+}
+
+/* Answer all that has come. Returns less than 0 if that fails. */
+static int conn_answer_lines(struct conn *conn)
+{
+    struct evbuffer *input = bufferevent_get_input(conn->bev);
+    size_t length;
+    char *line;
+
+    while ((line = evbuffer_readln(input, &length, EVBUFFER_EOL_CRLF))) {
+        int result = conn->skipping ? 0 : conn_answer_line(conn, line, length);
+        conn->skipping = 0;
+        free(line);
+        if (result < 0)
+            return -1;
+    }
+    return conn_skip(conn, input);
 }
 
 #endif
 static void read_cb(struct bufferevent *bev, void *arg)
 {
     struct conn *conn = arg;
-    struct evbuffer *input = bufferevent_get_input(bev);
-    size_t length;
 #ifdef SOLUTION
-    char *line;
 
-    while ((line = evbuffer_readln(input, &length, EVBUFFER_EOL_CRLF))) {
-        if (!conn->skipping)
-            conn_answer_line(conn, line, length);
-        conn->skipping = 0;
-        free(line);
-    }
-    conn_skip(conn, input);
-    if (evbuffer_get_length(bufferevent_get_output(bev)) > HIGH)
+    if (conn_answer_lines(conn) < 0)
+        conn_fail(conn, "cannot queue an answer");
+    else if (evbuffer_get_length(bufferevent_get_output(bev)) > HIGH)
         bufferevent_disable(bev, EV_READ);
 #else
+    struct evbuffer *input = bufferevent_get_input(bev);
+    size_t length;
     char *line = evbuffer_readln(input, &length, EVBUFFER_EOL_CRLF);
 
     /* yours: all lines that have come, one that is too long, and a client that
      * does not read its answers */
-    if (line)
-        conn_answer_line(conn, line, length);
+    if (line && conn_answer_line(conn, line, length) < 0)
+        conn_fail(conn, "cannot queue an answer");
     free(line);
 #endif
 }
@@ -231,10 +248,10 @@ static void write_cb(struct bufferevent *bev, void *arg)
 #ifdef SOLUTION
     struct conn *conn = arg;
 
-    if (!conn->ended && bufferevent_enable(bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
     if (conn->ended && evbuffer_get_length(bufferevent_get_output(bev)) == 0)
         conn_free(conn);
+    else if (!conn->ended && bufferevent_enable(bev, EV_READ) < 0)
+        conn_fail(conn, "cannot read on");
 #else
     /* yours: read on, or end the connection */
 #endif
@@ -248,10 +265,10 @@ static void conn_end(struct conn *conn)
     size_t length = bufferevent_read(conn->bev, rest, sizeof(rest) - 1);
 
     rest[length] = '\0';
-    if (length > 0)
-        conn_answer_line(conn, rest, length);
     conn->ended = 1;
-    if (evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0)
+    if (length > 0 && conn_answer_line(conn, rest, length) < 0)
+        conn_fail(conn, "cannot queue an answer");
+    else if (evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0)
         conn_free(conn); /* else the client still reads, and write_cb ends it */
 }
 
@@ -286,24 +303,27 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
 {
     struct conn *conn = calloc(1, sizeof(*conn));
 
-    if (!conn)
-        err(1, "cannot take a connection");
+    if (conn)
+        conn->bev = bufferevent_socket_new(arg, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!conn || !conn->bev) {
+        warnx("cannot take a connection");
+        free(conn);
+        evutil_closesocket(fd);
+        return;
+    }
     set_nodelay(fd);
-    conn->bev = bufferevent_socket_new(arg, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!conn->bev)
-        errx(1, "cannot make a bufferevent");
     LIST_INSERT_HEAD(&conns, conn, next);
     bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
     bufferevent_setwatermark(conn->bev, EV_WRITE, LOW, 0);
-    bufferevent_set_timeouts(conn->bev, &IDLE, &IDLE);
-    if (bufferevent_enable(conn->bev, EV_READ) < 0)
-        errx(1, "cannot watch a connection");
+    if (bufferevent_set_timeouts(conn->bev, &IDLE, &IDLE) < 0 ||
+        bufferevent_enable(conn->bev, EV_READ) < 0)
+        conn_fail(conn, "cannot watch it");
 }
 
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
     if (evconnlistener_enable(arg) < 0)
-        errx(1, "cannot accept again");
+        warnx("cannot accept again");
 }
 
 /* With no descriptor left, accepting would fail without end: it rests. */
@@ -312,9 +332,8 @@ static void accept_error_cb(struct evconnlistener *listener, void *arg)
     struct event_base *base = evconnlistener_get_base(listener);
 
     warn("cannot accept, trying again in a second");
-    evconnlistener_disable(listener);
-    if (event_base_once(base, -1, EV_TIMEOUT, rest_cb, listener, &REST) < 0)
-        errx(1, "cannot rest");
+    if (event_base_once(base, -1, EV_TIMEOUT, rest_cb, listener, &REST) == 0)
+        evconnlistener_disable(listener);
 }
 
 static void signal_cb(evutil_socket_t signum, short what, void *arg)
@@ -332,7 +351,7 @@ static struct evconnlistener *listen_on(struct event_base *base, int port)
     };
     struct evconnlistener *listener = evconnlistener_new_bind(base, accept_cb,
         base, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-        -1, (struct sockaddr *)&address, sizeof(address));
+        SOMAXCONN, (struct sockaddr *)&address, sizeof(address));
 
     if (!listener)
         err(1, "cannot listen on port %d", port);
@@ -345,7 +364,8 @@ int main(int argc, char **argv)
     int port = argc == 2 ? parse_port(argv[1]) : 8888;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
-    signal(SIGPIPE, SIG_IGN); /* a lost peer is an error of send, no death */
+    /* Writing to a closed connection must fail, not kill us. */
+    signal(SIGPIPE, SIG_IGN);
     if (argc > 2 || port < 0) {
         fprintf(stderr, "usage: calculator [PORT]\n");
         return 2;
