@@ -1,7 +1,7 @@
 # checks.bash -- a forwarder that passes bytes, ends and losses on, in pairs.
 
 lab make 4 60
-: "${QUESTION:=who is there?}" "${ANSWER:=nobody}" "${MEGABYTES:=24}" "${SEED:=1}"
+: "${COUNT:=20}" "${QUESTION:=who is there?}" "${ANSWER:=nobody}" "${MEGABYTES:=24}" "${SEED:=1}"
 
 # The check is the upstream too: each of its connections is a peer with a name,
 # which must listen before the program connects. One from before the start could
@@ -22,11 +22,25 @@ upstream() { # PEER [SOCAT-OPTION]
   PORT=$forwarder
 }
 
+# The upstream sends back what comes, and serves as many as connect. Sets UPSTREAM.
+listen_for_many() {
+  : >"$WORK/echo.log"
+  (
+    # shellcheck disable=SC2119
+    close_ours
+    exec socat -d -d TCP-LISTEN:0,bind=127.0.0.1,reuseaddr,fork,backlog=256 PIPE 2>"$WORK/echo.log"
+  ) &
+  CLIENT[echo]=$!
+  until_true log_says echo 'listening on| E ' || true
+  UPSTREAM=$(sed -nE 's/.*listening on .*:([0-9]+)$/\1/p' "$WORK/echo.log" | head -n 1)
+  [[ $UPSTREAM ]] || fail "the check cannot listen" "检查程序无法监听"
+}
+
 # Where a message is cut depends on timing, so the report does not say it.
 expect_whole() { # PEER FILE
   # Where the kernel has dropped a segment, it tries again later and later.
   local size LIMIT_MS=8000 STILL_MS=8000
-  size=$(stat -c %s "$2")
+  size=$((AT[$1] + $(stat -c %s "$2")))
   until_more "$1" "$size"
   (($(size_of "$1") >= size)) || {
     tell_sent "$1"
@@ -102,7 +116,31 @@ keeps_clients_apart() {
   expect V "$QUESTION\n"
 }
 
-check 2 "A client that half-closes" passes_half_closes \
+check 1 "Who owns what" as_many_as_come \
+  "$COUNT clients at once, each with its own upstream, and nothing is left of them" \
+  "$COUNT 个客户端同时连接，各有自己的上游；离开后什么都不遗留"
+as_many_as_come() {
+  watch_allocated
+  step "$COUNT clients each get back from the upstream what they sent, twice" "$COUNT 个客户端各自从上游收回自己发出的内容，两次"
+  listen_for_many
+  start 0 "$UPSTREAM"
+  note_resources
+  many "$COUNT" '%d: who?\n' '%d: who?\n'
+  many_again '%d again\n' '%d again\n'
+  step "nobody sends: nothing wakes the forwarder" "谁也不发送：没有任何东西唤醒转发器"
+  expect_no_wakeups
+  step "they leave, 10 more by breaking their connections off (RST): no descriptor stays open" "它们离开，另有 10 个中断连接（RST）：没有留下打开的描述符"
+  many_leave
+  reset_many 10 '%d: who?\n'
+  expect_descriptors_back
+  step "10 more do so: nothing is held for them" "又有 10 个这样断开：没有为它们留着任何内存"
+  note_allocated
+  reset_many 10 '%d: who?\n'
+  expect_descriptors_back
+  expect_allocated_back 10
+}
+
+check 1 "A client that half-closes" passes_half_closes \
   "a half-close is passed on in either direction, and the other one goes on" \
   "任一方向的半关闭都会传过去，另一方向不受影响"
 passes_half_closes() {
@@ -162,6 +200,17 @@ sends_before_the_end() {
     half_close U
     upstream U
   done
+  close U
+  step "so it is with 8 MiB for a U that only reads after a while, where the kernel takes little at a time" "U 过一会儿才读取 8 MiB，而内核每次只收下一点数据，也是如此"
+  short_writes
+  start_forwarder U
+  make_bytes "$WORK/message" $((8 << 20))
+  pause U
+  send_unread A "$WORK/message"
+  settle
+  resume U
+  expect_whole U "$WORK/message"
+  expect_end U
 }
 
 check 1 "A connection" ends_both \
@@ -184,9 +233,29 @@ ends_both() {
   step "A is lost: U sees the end" "A 断开（RST）：U 读到结束"
   lose A
   expect_end U
+  step "B and V still talk" "B 与 V 仍能通信"
+  send V "$ANSWER\n"
+  expect B "$ANSWER\n"
   step "V is lost: B sees the end" "V 断开（RST）：B 读到结束"
   lose V
   expect_end B
+  step "C half-closes, and then its upstream W is lost: C sees the end" "C 半关闭，然后它的上游 W 断开（RST）：C 读到结束"
+  upstream W linger=0
+  connect C
+  accepted W
+  send C "$QUESTION\n"
+  expect W "$QUESTION\n"
+  half_close C
+  expect_end W
+  lose W
+  expect_end C
+  step "X reads nothing of 8 MB, and is lost: D is closed too" "X 对 8 MB 一点也不读就断开（RST）：D 也被关闭"
+  upstream X linger=0
+  pause X
+  head -c 8M /dev/zero >"$WORK/message"
+  send_unread D "$WORK/message"
+  settle
+  lose X
   step "no descriptor stays open, and at the end nothing leaks" "没有留下打开的描述符，结束时没有泄漏"
   expect_descriptors_back
   stop_cleanly
