@@ -94,8 +94,9 @@ check 1 "Pause and resume" says_so_once \
   "it accepts again once, however many leave" \
   "不论离开几个，只报告一次重新接受"
 says_so_once() {
-  local i
+  local i round said=()
   find_all_leaks
+  watch_allocated
   step "$MOST clients connect and are served, then all leave" "$MOST 个客户端连接并得到服务，然后全部离开"
   start 0 "$MOST"
   note_resources
@@ -112,12 +113,21 @@ says_so_once() {
   for ((i = 1; i <= MOST; i++)); do reset "c$i"; done
   expect_descriptors_back
   expect_said "$RESTING" "accepting again" "$RESTING" "accepting again"
-  step "a third time too; then SIGTERM ends it with status 0, and nothing leaks" "第三次也一样；然后 SIGTERM 使其以退出码 0 结束，没有泄漏"
+  step "$MOST more do so, five times: no memory is held for them" "又有 $MOST 个这样断开，一共五轮：没有为它们留着任何内存"
+  note_allocated
+  for round in {1..5}; do
+    connect_most linger=0
+    for ((i = 1; i <= MOST; i++)); do reset "c$i"; done
+    expect_descriptors_back
+    said+=("$RESTING" "accepting again")
+  done
+  expect_allocated_back $((round * MOST))
+  step "so it is once more; then SIGTERM ends it with status 0, and nothing leaks" "再来一次也一样；然后 SIGTERM 使其以退出码 0 结束，没有泄漏"
   connect_most
   connect W
   send W "$SECOND\n"
   expect_nothing W
-  expect_said "$RESTING" "accepting again" "$RESTING" "accepting again" "$RESTING"
+  expect_said "${said[@]}" "$RESTING" "accepting again" "$RESTING" "accepting again" "$RESTING"
   stop_cleanly
 }
 

@@ -239,15 +239,20 @@ check 1 "The flags" ends_well \
   "有客户端在等待时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
   find_all_leaks
+  watch_allocated
   step "descriptors run out and come back" "描述符用光，又空出来"
   start
   note_resources
   fill
   empty
   expect_descriptors_back
-  step "clients break their connections off (RST); then descriptors run out again" "几个客户端中断连接（RST）；然后描述符再次用光"
+  step "clients break their connections off (RST), and no memory is held for them; then descriptors run out again" "几个客户端中断连接（RST），没有为它们留着任何内存；然后描述符再次用光"
   reset_many 3 "$FIRST\n"
   expect_descriptors_back
+  note_allocated
+  reset_many 5 "$FIRST\n"
+  expect_descriptors_back
+  expect_allocated_back 5
   connect A
   send A "$FIRST\n"
   expect A "$FIRST\n"
