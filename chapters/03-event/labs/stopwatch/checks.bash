@@ -50,6 +50,16 @@ fires_once() {
   no_more_firing "$ONCE_MS"
   type 'quit\n'
   expect_exit 0
+  step "a minute is a minute, seen at 60 times the speed" "一分钟就是一分钟（以 60 倍速观察）"
+  fast_clock 60
+  launch
+  now_ms
+  began=$MS
+  type "add 70000\n"
+  expect_line '^fired: non-pending$'
+  not_before $((began + 1166))
+  type 'quit\n'
+  expect_exit 0
 }
 
 check 2 "The four calls" repeats \
@@ -67,6 +77,17 @@ repeats() {
   step "del stops it" "del 使它停止"
   type 'del\n'
   expect_line '^del: non-pending$'
+  no_more_firing "$EVERY_MS"
+  step "add-persist $((3 * EVERY_MS)) starts it anew, with the new interval" "add-persist $((3 * EVERY_MS)) 让它以新的间隔重新开始"
+  now_ms
+  began=$MS
+  type "add-persist $((3 * EVERY_MS))\n"
+  expect_line '^add-persist: pending$' 2
+  expect_line '^fired: pending$' $(($(grep -c '^fired' "$WORK/stdout") + 2))
+  not_before $((began + 6 * EVERY_MS))
+  step "add ends the repetition: it fires once" "add 结束反复触发：只触发一次"
+  type "add $EVERY_MS\n"
+  expect_line '^fired: non-pending$'
   no_more_firing "$EVERY_MS"
   type 'quit\n'
   expect_exit 0
@@ -120,12 +141,24 @@ ends_with_its_input() {
   end_input
   expect_exit 0
   expect_output 'add-persist: pending\n'
-  step "add $FAR, end of input: it sleeps until then" "add $FAR 后输入结束：休眠等待"
+  step "activate as the last line, without its end: it still fires, then the program ends" "最后一行是没有换行的 activate：仍会触发，然后程序结束"
+  launch
+  type_at_once "add $FAR\nactivate"
+  end_input
+  expect_exit 0
+  expect_output 'add: pending\nactivate: pending and active\nfired: non-pending\n'
+  step "a last line without its end counts too" "最后一行没有换行也算数"
+  launch
+  type_at_once "state\nadd $ONCE_MS"
+  end_input
+  expect_exit 0
+  expect_output 'state: non-pending\nadd: pending\nfired: non-pending\n'
+  step "add $FAR, end of input: it sleeps until then, and does not wake up" "add $FAR 后输入结束：一直休眠，不会醒来"
   launch
   type "add $FAR\n"
   expect_line '^add: pending$'
   end_input
-  expect_asleep
+  expect_no_wakeups
 }
 
 check 1 "The states" quits \
