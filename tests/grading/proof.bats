@@ -35,6 +35,17 @@ keep_mutant() { # NAME
   assert_line --partial '+  ✗ a client gets its line back'
 }
 
+@test "make test-labs tries a mutant once more whose report is another one" {
+  mv scripts/lab-report scripts/real-report
+  # shellcheck disable=SC2016 # for the script
+  printf '#!/bin/bash\nmkdir "%s" 2>/dev/null && echo another || exec "${0%%/*}/real-report" "$@"\n' \
+    "$BATS_TEST_TMPDIR/once" >scripts/lab-report
+  chmod +x scripts/lab-report
+  run scripts/test-labs tiny
+  assert_success
+  assert [ -d "$BATS_TEST_TMPDIR/once" ]
+}
+
 @test "make test-labs fails for a mutant that passes" {
   add_mutant "$LAB" right 's/bev, EV_READ\)/bev, EV_READ | EV_WRITE)/'
   keep_mutant right

@@ -131,7 +131,7 @@ none_fits() {
   for case in "${NO_FIT[@]}"; do picks "$case"; done
 }
 
-check 1 "What is in use?" unknown_word \
+check 1 "What the programs do with their arguments" unknown_word \
   "for a word that it does not know it prints its usage" \
   "遇到不认识的参数时打印用法"
 unknown_word() {

@@ -143,7 +143,7 @@ leaver_sees_the_end() {
   expect_closed B
 }
 
-check 1 "What happens" child_ends \
+check 1 "After fork" child_ends \
   "the child ends with its client, and nothing is left of either" \
   "子进程随它的客户端一起结束，两者都不留下任何东西"
 child_ends() {

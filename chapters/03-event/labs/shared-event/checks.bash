@@ -113,7 +113,7 @@ event_goes_first() {
   expect_order
 }
 
-check 1 "Free in the right order" ends_well \
+check 1 "End, and give all back" ends_well \
   "it ends at SIGTERM and frees all, with clients connected" \
   "有客户端连接时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {

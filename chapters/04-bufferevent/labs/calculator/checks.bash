@@ -131,7 +131,7 @@ skips_a_long_line() {
   ask A "7\n$X + 1" "error: line too long\n$((X + 1))"
 }
 
-check 2 "Turn directions on and off" answers_at_the_end \
+check 2 "The end of a connection" answers_at_the_end \
   "a client that half-closes gets all its answers" \
   "半关闭的客户端能收到全部应答"
 answers_at_the_end() {
