@@ -163,6 +163,7 @@ check 1 "A client that half-closes" forgets_the_lost \
   "半关闭后不读应答就离开的客户端，什么也不再占用"
 forgets_the_lost() {
   find_all_leaks
+  watch_allocated
   step "the server listens" "服务器开始监听"
   start
   note_resources
@@ -176,6 +177,11 @@ forgets_the_lost() {
   step "three clients break their connections off (RST): their descriptors are closed" "三个客户端中断连接（RST）：它们的描述符被关闭"
   reset_many 3 "$WORDS\n$WORDS"
   expect_descriptors_back
+  step "so it is with five more, and no memory is held for them" "再来五个也是如此，也没有为它们留着任何内存"
+  note_allocated
+  reset_many 5 "$WORDS\n$WORDS"
+  expect_descriptors_back
+  expect_allocated_back 5
   step "B is answered" "B 得到应答"
   connect B
   send B "$WORDS\n"

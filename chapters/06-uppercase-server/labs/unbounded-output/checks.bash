@@ -116,6 +116,7 @@ check 1 "A client that does not read" answers_a_late_reader \
   "a client that reads late gets every byte" \
   "读得晚的客户端，一个字节也不会少"
 answers_a_late_reader() {
+  short_writes # so that the end of the answer waits in the program
   step "A sends $((MEGABYTES / 2)) MiB, half-closes, and does not read" "A 发送 $((MEGABYTES / 2)) MiB 并半关闭，暂不读取"
   start
   message $((MEGABYTES / 2))
@@ -216,6 +217,7 @@ check 1 "A client that does not read" forgets_the_lost \
   "应答尚未读取就离开的客户端，什么也不再占用"
 forgets_the_lost() {
   find_all_leaks
+  watch_allocated
   step "the server listens" "服务器开始监听"
   start
   note_resources
@@ -229,6 +231,11 @@ forgets_the_lost() {
   step "three clients break their connections off (RST): their descriptors are closed" "三个客户端中断连接（RST）：它们的描述符被关闭"
   reset_many 3 "$WORDS\n"
   expect_descriptors_back
+  step "so it is with five more, and no memory is held for them" "再来五个也是如此，也没有为它们留着任何内存"
+  note_allocated
+  reset_many 5 "$WORDS\n"
+  expect_descriptors_back
+  expect_allocated_back 5
   step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
   stop_cleanly
 }
