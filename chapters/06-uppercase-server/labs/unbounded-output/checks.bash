@@ -81,7 +81,8 @@ send_and_wait() { # CLIENT FILE
 
 # It reads until it has got the file.
 read_on() { # CLIENT FILE
-  local size LIMIT_MS=8000 STILL_MS=8000
+  # Where the kernel has dropped a segment, it tries again later and later.
+  local size LIMIT_MS=20000 STILL_MS=20000
   size=$(stat -c %s "$2")
   AT[$1]=0
   read_late "$1"
