@@ -1,0 +1,91 @@
+# environments.bats -- every script, found and not listed, in environments that people
+# have: what it does is what it does without them.
+
+setup() {
+  load ../lib/course
+  unset LC_ALL LC_MESSAGES
+  export LANG=C.UTF-8
+  mkdir "$BATS_TEST_TMPDIR/with blank"
+}
+
+scripts() { # FOLDER
+  local file
+  for file in "$1"/scripts/*; do
+    [[ ! -f $file || ! -x $file ]] || echo "${file##*/}"
+  done
+}
+
+# What a script says to --help, with its exit status. (What bash says of a locale, it
+# says before it reads the script.)
+ask_for_help() { # FOLDER SCRIPT [COMMAND...]
+  local status=0 words
+  words=$(cd "$1" && "${@:3}" timeout "$LIMIT" "scripts/$2" --help 2>&1 </dev/null) || status=$?
+  sed '/^[a-z/]*bash: warning: setlocale/d' <<<"$words"
+  ((status == 0)) || echo "status $status"
+}
+
+# All scripts say the same as without it.
+same_with() { # COMMAND...
+  local name
+  for name in $(scripts "$ROOT"); do
+    assert_equal "$name: $(ask_for_help "$ROOT" "$name" "$@")" "$name: $(usual "$name")"
+  done
+}
+
+# Once for all tests of the file.
+usual() { # SCRIPT
+  local kept=$SHARED/help.$1
+  [[ -e $kept ]] || { ask_for_help "$ROOT" "$1" >"$kept.$$" && mv "$kept.$$" "$kept"; }
+  cat "$kept"
+}
+
+@test "every script has something to say to --help" {
+  local name
+  (($(scripts "$ROOT" | wc -l) > 20))
+  for name in $(scripts "$ROOT"); do
+    [[ $(usual "$name") == [uU]sage:* ]] || fail "$name says: $(usual "$name")"
+  done
+}
+
+@test "no script heeds CDPATH, GREP_OPTIONS, POSIXLY_CORRECT or shell options" {
+  same_with env CDPATH=/:/usr GREP_OPTIONS='-v --color=always' POSIXLY_CORRECT=1 TAR_OPTIONS=-v GLOBIGNORE='*' SHELLOPTS=noclobber:noglob BASHOPTS=nullglob:failglob
+}
+
+# Bash reads it once, before the script; what the script starts does not.
+@test "no script hands on a BASH_ENV, nor stumbles over one that is not there" {
+  local name
+  same_with env BASH_ENV=/none/such ENV=/none/such
+  echo 'echo read' >"$BATS_TEST_TMPDIR/rc"
+  for name in $(scripts "$ROOT"); do
+    run ask_for_help "$ROOT" "$name" env BASH_ENV="$BATS_TEST_TMPDIR/rc" ENV="$BATS_TEST_TMPDIR/rc"
+    assert_equal "$name: ${output#read$'\n'}" "$name: $(usual "$name")"
+  done
+}
+
+@test "no script heeds a locale that is not UTF-8, or not there" {
+  local name
+  same_with env LC_ALL=xx_YY.ISO-8859-15
+  for name in $(scripts "$ROOT"); do
+    assert_equal "$name: $(ask_for_help "$ROOT" "$name" env LC_ALL=zh_CN.GBK)" \
+      "$name: $(ask_for_help "$ROOT" "$name" env LANG=zh_CN.UTF-8)"
+  done
+}
+
+@test "every script does with a folder for temporary files that is odd" {
+  same_with env TMPDIR=/none/such
+  same_with env TMPDIR="$BATS_TEST_TMPDIR/with blank"
+}
+
+@test "every script does with standard input closed, and with few descriptors" {
+  # shellcheck disable=SC2016 # for the inner shell
+  same_with sh -c 'ulimit -n 32 && exec "$@" <&-' sh
+}
+
+@test "every script does in a folder whose name has blanks and an apostrophe" {
+  local copy="$BATS_TEST_TMPDIR/a teacher's copy" name
+  mkdir "$copy"
+  cp -R "$ROOT"/{Makefile,scripts} "$copy"
+  for name in $(scripts "$copy"); do
+    assert_equal "$name: $(ask_for_help "$copy" "$name")" "$name: $(usual "$name")"
+  done
+}
