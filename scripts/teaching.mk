@@ -16,8 +16,8 @@ test-labs: ## prove each lab: starter, solution, mutants (QUICK=1: some)
 # Words with blanks or quotation marks come whole through the environment.
 export SUBMISSIONS OUT LABS NN NAME
 
-grade: ## SUBMISSIONS=dir [OUT=dir] [LABS=..]: grade what students handed in
-	@scripts/grade $(if $(SUBMISSIONS),"$$SUBMISSIONS" $(if $(OUT),"$$OUT"))
+grade: ## SUBMISSIONS=dir [OUT=dir] [LABS=..] [AFRESH=1]: grade submissions
+	@scripts/grade $(if $(AFRESH),--afresh) $(if $(SUBMISSIONS),"$$SUBMISSIONS" $(if $(OUT),"$$OUT"))
 
 handout: ## OUT=dir [FORMAT=gradescope|github]: the course without solutions
 	@scripts/handout $(if $(FORMAT),--$(FORMAT)) "$$OUT"

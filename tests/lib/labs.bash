@@ -4,6 +4,8 @@
 bats_load_library bats-support
 bats_load_library bats-assert
 bats_require_minimum_version 1.5.0
+# shellcheck source=tests/lib/terminal.bash
+source "${BASH_SOURCE[0]%/*}/terminal.bash"
 
 ROOT=$(cd "${BATS_TEST_DIRNAME%/tests*}" && pwd)
 unset LC_ALL LC_MESSAGES SANDBOX LABS OUT JOBS
