@@ -48,7 +48,9 @@ usual() { # SCRIPT
 }
 
 @test "no script heeds CDPATH, GREP_OPTIONS, POSIXLY_CORRECT or shell options" {
-  same_with env CDPATH=/:/usr GREP_OPTIONS='-v --color=always' POSIXLY_CORRECT=1 TAR_OPTIONS=-v GLOBIGNORE='*' SHELLOPTS=noclobber:noglob BASHOPTS=nullglob:failglob
+  same_with env CDPATH=/:/usr GREP_OPTIONS='-v --color=always' TAR_OPTIONS=-v GLOBIGNORE='*' SHELLOPTS=noclobber:noglob:posix BASHOPTS=nullglob:failglob
+  # (With this one, bash takes no SHELLOPTS from the environment.)
+  same_with env POSIXLY_CORRECT=1
 }
 
 # Bash reads it once, before the script; what the script starts does not.
@@ -88,4 +90,40 @@ usual() { # SCRIPT
   for name in $(scripts "$copy"); do
     assert_equal "$name: $(ask_for_help "$copy" "$name")" "$name: $(usual "$name")"
   done
+}
+
+# All of them at once.
+in_odd_environment() { # COMMAND...
+  # shellcheck disable=SC2016 # for the inner shell
+  env CDPATH=/:/usr GREP_OPTIONS=-v TAR_OPTIONS=-v GLOBIGNORE='*' \
+    SHELLOPTS=noclobber:noglob:posix BASHOPTS=nullglob:failglob BASH_ENV=/none/such \
+    LC_ALL=xx_YY.ISO-8859-15 TMPDIR="$BATS_TEST_TMPDIR/with blank" \
+    sh -c 'ulimit -n 32 && exec "$@" <&-' sh "$@"
+}
+
+# What a script finds in the repository that it is told to look at.
+findings() { # FOLDER SCRIPT [COMMAND...]
+  local status=0 words list=()
+  [[ $(usual "$2") != *'--list [--check]'* ]] || list=(--list)
+  words=$(cd "$1" && "${@:3}" timeout "$LIMIT" "scripts/$2" "${list[@]}" --check 2>&1 </dev/null) || status=$?
+  sed '/bash: warning: setlocale/d; /^$/d' <<<"$words"
+  echo "status $status"
+}
+
+@test "every script that checks the repository finds in an odd one what it finds in a plain one" {
+  local copy="$BATS_TEST_TMPDIR/a teacher's copy" name count=0 plain
+  mkdir "$copy"
+  (cd "$ROOT" && git ls-files -z | xargs -0 cp -P --parents -t "$copy")
+  # One fault for each kind of check.
+  sed -i '0,/^```c$/s//&\nint added;/' "$copy/chapters/03-event/README.md"
+  sed -i '1d' "$copy/tests/broken/E1.patch"
+  for name in $(scripts "$copy"); do
+    # (lab-check looks at the machine, and lab-demands takes ten seconds.)
+    [[ $(usual "$name") == *--check* && $name != lab-check && $name != lab-demands ]] || continue
+    count=$((count + 1))
+    plain=$(findings "$copy" "$name")
+    assert_equal "$name: $(findings "$copy" "$name" in_odd_environment)" "$name: $plain"
+  done
+  ((count >= 4)) || fail "only $count scripts have a --check"
+  [[ $(findings "$copy" snippets) == *README.md* ]] || fail "the fault in a page is not seen"
 }
