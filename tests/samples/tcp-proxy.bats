@@ -404,7 +404,7 @@ in_own_network() {
 }
 
 @test "tcp-proxy takes names from /etc/hosts, and from a name server" {
-  run -0 in_own_network <<'END'
+  run in_own_network <<'END'
 usual_servers
 echo_host
 echo "127.0.0.1 by-hosts.test" >/etc/hosts
@@ -419,12 +419,13 @@ for name in four six both; do
 done
 cat "$DIR/out.log"
 END
+  assert_success
   assert_equal "$(printf '%s\n' "${lines[@]:0:4}")" "$(printf 'hello\n%.0s' 1 2 3 4)"
   assert_line --regexp "^127\.0\.0\.1:[0-9]+ to both.test:7001: 6 up, 6 down, .* closed$"
 }
 
 @test "tcp-proxy says when nobody knows the name, and when the name server is silent" {
-  run -0 in_own_network <<'END'
+  run in_own_network <<'END'
 usual_servers
 echo_host
 resolv_conf 5301
@@ -434,13 +435,14 @@ for upstreams in unknown.test:7001 silent.test:7001 "silent.test:7001 127.0.0.1:
   stop_proxy
 done
 END
+  assert_success
   assert_output "unknown host
 timeout
 hello"
 }
 
 @test "tcp-proxy asks the next name server when one is silent, gone, or refuses (P7)" {
-  run -0 in_own_network <<'END'
+  run in_own_network <<'END'
 usual_servers
 echo_host
 for servers in "5303 5301" "5399 5301" "5302 5301" "5304 5301" "5302 5305 5301" "5303 5399 5301"; do
@@ -452,11 +454,12 @@ for servers in "5303 5301" "5399 5301" "5302 5301" "5304 5301" "5302 5305 5301" 
   done
 done
 END
+  assert_success
   assert_output "$(printf 'hello\n%.0s' {1..12})"
 }
 
 @test "tcp-proxy uses the addresses that have come, when another question is dropped (P8)" {
-  run -0 in_own_network <<'END'
+  run in_own_network <<'END'
 usual_servers
 echo_host
 resolv_conf 5301
@@ -469,11 +472,12 @@ for limit in 3 8; do
   done
 done
 END
+  assert_success
   assert_output "$(printf 'hello\n%.0s' {1..8})"
 }
 
 @test "tcp-proxy reads a resolv.conf that was empty at the start, or has changed (P9)" {
-  run -0 in_own_network <<'END'
+  run in_own_network <<'END'
 usual_servers
 echo_host
 : >/etc/resolv.conf
@@ -496,6 +500,7 @@ hello_within 5000
 kill "$PROXY"
 stop_proxy
 END
+  assert_success
   assert_output "timeout
 hello
 unknown host
@@ -505,7 +510,7 @@ hello"
 }
 
 @test "tcp-proxy asks once for all clients that wait for the same name" {
-  run -0 in_own_network <<'END'
+  run in_own_network <<'END'
 usual_servers
 echo_host
 resolv_conf 5301
@@ -522,6 +527,7 @@ cat "$DIR"/reply.* | uniq -c
 (($(grep -c " four.test" "$DIR/questions") < 20)) && echo not each
 stop_proxy
 END
+  assert_success
   assert_line --index 0 --regexp "^ *20 hello$"
   assert_line --index 1 "not each"
 }
@@ -529,7 +535,7 @@ END
 # The program stands still while a name server answers, and for longer than that
 # may take; then it finds both at once.
 @test "tcp-proxy counts what came before what is late: an answer (P10)" {
-  run -0 in_own_network <<'END'
+  run in_own_network <<'END'
 usual_servers
 echo_host
 resolv_conf 5301
@@ -545,12 +551,13 @@ kill -CONT "$PROXY"
 wait "$client"
 stop_proxy
 END
+  assert_success
   assert_output hello
 }
 
 @test "tcp-proxy ends at SIGTERM while it looks for its own address (P11)" {
   ((UID == 0)) || skip "only root may listen on port 53, which getaddrinfo(3) asks"
-  run -0 in_own_network <<'END'
+  run in_own_network <<'END'
 name_servers 53=silent
 echo "nameserver 127.0.0.1" >/etc/resolv.conf
 "${PROGRAM[@]}" silent.test 7000 127.0.0.1:1 &
@@ -560,6 +567,7 @@ begin=$(date +%s%N)
 stop_proxy
 ((($(date +%s%N) - begin) / 1000000 < 2000)) || echo "late"
 END
+  assert_success
   assert_output "exit status 143"
 }
 
@@ -579,7 +587,7 @@ END
 }
 
 @test "tcp-proxy listens on every address of its name, and on one port (P20)" {
-  run -0 in_own_network <<'END'
+  run in_own_network <<'END'
 usual_servers
 echo_host
 echo "multi on" >/etc/host.conf
@@ -599,6 +607,7 @@ await grep -q '0500007F:1B58 ' /proc/net/tcp
 "${PROGRAM[@]}" every.test 7000 127.0.0.1:7001 2>&1
 echo "status $?"
 END
+  assert_success
   assert_output "$(printf 'hello\n%.0s' {1..6})
 one of them is taken
 tcp-proxy: cannot listen on every.test port 7000: Address already in use

@@ -7,8 +7,8 @@
 HERE=$(dirname "${BASH_SOURCE[0]}")
 DIR=$1
 PROGRAM=("${@:2}")
-SLOW=1 # so much slower than usual is the program
-[[ ${PROGRAM[0]} != valgrind ]] || SLOW=10
+SLOW=${TIME_FACTOR:-1} # so much slower than usual is the program
+[[ ${PROGRAM[0]} != valgrind ]] || SLOW=$((10 * SLOW))
 
 await() { # COMMAND...
   local end=$((SECONDS + 20 * SLOW))
