@@ -276,7 +276,7 @@ assert_costs_its_own_points() { # STUDENT REASON
   assert_equal "$stderr" "grade: LIMIT is a number of seconds, not x"
   run --separate-stderr scripts/grade --all
   assert_failure 2
-  assert_equal "${stderr_lines[0]}" "usage: scripts/grade SUBMISSIONS [OUT]"
+  assert_equal "${stderr_lines[0]}" "usage: scripts/grade [--afresh] SUBMISSIONS [OUT]"
   LABS=03-no run --separate-stderr scripts/grade "$BATS_TEST_TMPDIR/one"
   assert_failure 2
   assert_equal "$stderr" "grade: no lab 03-no"
