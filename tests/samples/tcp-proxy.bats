@@ -602,9 +602,9 @@ for port in 7000 0; do
   stop_proxy
 done
 echo one of them is taken
-socat TCP-LISTEN:7000,bind=127.0.0.5 /dev/null &
-await grep -q '0500007F:1B58 ' /proc/net/tcp
-"${PROGRAM[@]}" every.test 7000 127.0.0.1:7001 2>&1
+socat TCP-LISTEN:7000,bind=127.0.0.5,reuseaddr /dev/null &
+await grep -q '0500007F:1B58 00000000:0000 0A' /proc/net/tcp # (it listens)
+timeout $((20 * SLOW)) "${PROGRAM[@]}" every.test 7000 127.0.0.1:7001 2>&1
 echo "status $?"
 END
   assert_success
