@@ -29,7 +29,7 @@ export UBSAN_OPTIONS=print_stacktrace=1
 # Seconds: what a test waits for something at the most, and for the ready line of
 # a program that sleeps all the time; what a test may take, whatever it does. In a
 # file that is late it is less, and so much is left for the file. All of them are
-# TIME_FACTOR times as long, except a LIMIT that was asked for.
+# TIME_FACTOR times as long, except a LIMIT that was asked for, and valgrind's.
 FACTOR=${TIME_FACTOR:-1}
 LIMIT=${LIMIT:-$((20 * FACTOR))} REST_LIMIT=5 TEST_LIMIT=300
 LATE_LIMIT=$((LIMIT < 4 * FACTOR ? LIMIT : 4 * FACTOR)) LATE_TEST_LIMIT=60 LATE_BUDGET=300
@@ -91,17 +91,16 @@ course() { # NAME [ARG...]
 # changed by a sed script; the script must change something. The other parts of a
 # sample stay as they are; NAME/PART changes the part PART.c in place of NAME.c.
 build_own() { # NAME[/PART] SED-SCRIPT [FLAG...]
-  local name=${1%/*} changed=${1#*/}.c from folder part parts=()
+  local name=${1%/*} changed=${1#*/}.c from folder part all parts=()
   folder=$ROOT/samples/$name
   from=$(source_of "$name")
-  for part in "$folder"/*.c "$from"; do
+  all=("$folder"/*.c)
+  [[ -d $folder ]] || all=("$from")
+  for part in "${all[@]}"; do
     [[ ! ${BROKEN-} || ! -f $BROKEN/${part##*/} ]] || part=$BROKEN/${part##*/}
-    if [[ ${part##*/} == "$changed" ]]; then
-      sed -E "$2" "$part" >"$BATS_TEST_TMPDIR/$changed"
-      [[ -z $2 ]] || ! cmp -s "$part" "$BATS_TEST_TMPDIR/$changed" || fail "no change: $2"
-    elif [[ -f $part && " ${parts[*]} " != *" $part "* ]]; then
-      parts+=("$part")
-    fi
+    [[ ${part##*/} == "$changed" ]] || { parts+=("$part") && continue; }
+    sed -E "$2" "$part" >"$BATS_TEST_TMPDIR/$changed"
+    [[ -z $2 ]] || ! cmp -s "$part" "$BATS_TEST_TMPDIR/$changed" || fail "no change: $2"
   done
   # shellcheck disable=SC2046 # the flags are words
   cc -std=gnu11 -g "${@:3}" -I "$folder" -o "$BATS_TEST_TMPDIR/$name" \

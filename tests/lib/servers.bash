@@ -58,18 +58,14 @@ serves_with_a_full_pipe() { # NAME
 
 # Standard output and error are a terminal that somebody has stopped with Ctrl-S.
 serves_on_a_stopped_terminal() { # NAME
+  need_terminal
   socat "PTY,link=$BATS_TEST_TMPDIR/terminal,rawer" - </dev/zero >/dev/null 2>"$BATS_TEST_TMPDIR/socat.log" 3>&- &
   OTHERS+=($!)
-  wait_for has_terminal_or_ended $!
-  [[ -e $BATS_TEST_TMPDIR/terminal ]] || skip "no terminal can be made here: $(tail -n 1 "$BATS_TEST_TMPDIR/socat.log")"
+  wait_for test -e "$BATS_TEST_TMPDIR/terminal"
   exec 7<>"$BATS_TEST_TMPDIR/terminal"
   perl -MPOSIX -e 'tcflow(7, TCOOFF) or die "tcflow: $!"'
   start_on_output "$1" "$BATS_TEST_TMPDIR/terminal"
   serves_and_ends
-}
-
-has_terminal_or_ended() { # PID
-  [[ -e $BATS_TEST_TMPDIR/terminal ]] || has_ended "$1"
 }
 
 # A server with closed standard descriptors: their numbers are not given to what
