@@ -1,9 +1,8 @@
 # grade-page.jq -- grades.json as a page that needs nothing else. $words holds the
 # words in the reader's language.
 
-def points: map(.checks[].points) | add // 0;
-def total: map(.checks[].total) | add // 0;
-def percent: if total > 0 then 100 * points / total | floor else 0 end;
+include "grade-points";
+
 def colour: if . == 100 then "all" elif . >= 50 then "some" else "few" end;
 def median: sort | if length > 0 then .[length / 2 | floor] else 0 end;
 

@@ -4,7 +4,10 @@
 # Reads a line for each result: who it was.
 progress() { # TOTAL
   local n=0 who text began=$EPOCHSECONDS shown=$EPOCHSECONDS width=0
-  [[ ! -t 2 || ${TERM-} == dumb ]] || width=$(stty size <&2 2>/dev/null) && width=${width#* } || width=80
+  if [[ -t 2 && ${TERM-} != dumb ]]; then
+    width=$(stty size <&2 2>/dev/null) || width=80
+    width=${width#* } # after the number of lines
+  fi
   while IFS= read -r who; do
     n=$((n + 1))
     if ((width > 0)); then

@@ -50,7 +50,7 @@ write_result() { # NAME COMMAND...
 
 # Without a mark, a spreadsheet takes what is not ASCII for another encoding.
 table() { # grades|similar|not_looked_at
-  jq -r --arg table "$1" -f "$HERE/lib/grade-table.jq" "$WORK/grades.json" >"$WORK/table" || return 1
+  jq -r -L "$HERE/lib" --arg table "$1" -f "$HERE/lib/grade-table.jq" "$WORK/grades.json" >"$WORK/table" || return 1
   ! LC_ALL=C grep -q '[^ -~]' "$WORK/table" || printf '\xef\xbb\xbf'
   cat "$WORK/table"
 }
@@ -69,6 +69,6 @@ write_results() {
   write_result grades.csv table grades
   write_result similar.csv table similar
   write_result not-looked-at.csv table not_looked_at
-  write_result grades.html jq -r --argjson words "$(words)" -f "$HERE/lib/grade-page.jq" "$WORK/grades.json"
+  write_result grades.html jq -r -L "$HERE/lib" --argjson words "$(words)" -f "$HERE/lib/grade-page.jq" "$WORK/grades.json"
   tell_similar "$WORK/similar.json"
 }

@@ -1,8 +1,8 @@
 # grade-table.jq -- grades.json as a table for a spreadsheet: $table is grades,
 # similar or not_looked_at.
 
-def points: map(.checks[].points) | add // 0;
-def total: map(.checks[].total) | add // 0;
+include "grade-points";
+
 # A name that would be a formula there is made text.
 def cell: gsub("[\\x00-\\x1f\\x7f]"; "?") | if test("^[-=+@]") then "\u0027" + . else . end;
 
@@ -10,7 +10,7 @@ def grades:
   .students |
   ["student"] + (.[0].labs | map(.lab)) + ["points", "total", "percent"],
   (.[] | [(.student | cell)] + (.labs | map([.] | points)) +
-    [(.labs | points), (.labs | total), (.labs | if total > 0 then 100 * points / total | floor else 0 end)]);
+    [(.labs | points), (.labs | total), (.labs | percent)]);
 
 def similar:
   ["lab", "student", "like", "percent"],
