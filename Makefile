@@ -92,22 +92,22 @@ test-backends: all ## run the programs' tests on poll (QUICK=1: no samples) and 
 	@EVENT_NOEPOLL=1 EVENT_NOPOLL=1 scripts/test --chapters
 
 labs: ## the labs, and what you have reached in them
-	@scripts/lab list
+	@scripts/labs/lab list
 
 lab-%: ## lab-03-shared-event, or lab-03: put the starter there, build, check
-	@scripts/lab run $*
+	@scripts/labs/lab run $*
 
 hint-%: ## the next hint of a lab
-	@scripts/lab hint $*
+	@scripts/labs/lab hint $*
 
 watch-%: ## run a lab again at each save
-	@scripts/lab watch $*
+	@scripts/labs/lab watch $*
 
 compare-%: ## once a lab is passed: your file beside the solution
-	@scripts/lab compare $*
+	@scripts/labs/lab compare $*
 
 reset-%: ## keep your file of a lab, and put the starter back
-	@scripts/lab reset $*
+	@scripts/labs/lab reset $*
 
 bench: ## how fast the servers are, as ratios (QUICK=1: under a minute)
 	@scripts/bench $(ROWS)
@@ -116,7 +116,7 @@ lint: ## clang-format, cppcheck, shellcheck and shfmt
 	@scripts/lint
 
 api-coverage: ## how much of libevent's API the programs show
-	@scripts/api-coverage
+	@scripts/text/api-coverage
 
 install-libevent: ## PREFIX=dir [ARCHIVE=file]: build libevent from source
 	@scripts/install-libevent $(PREFIX) $(ARCHIVE)
@@ -129,7 +129,7 @@ clean: ## remove build/
 	rm -rf $(BUILD) compile_commands.json
 
 # What a teacher and we need, and a student's copy lacks.
-include $(wildcard scripts/teaching.mk)
+include $(wildcard scripts/labs/teacher/teaching.mk)
 
 .DEFAULT:
 	@echo "make: no target '$@'. Chapters: $(CHAPTERS). Programs:" \

@@ -7,13 +7,13 @@ setup() {
 }
 
 @test "each C block of the pages is as in its source" {
-  run scripts/snippets --check
+  run scripts/text/snippets --check
   assert_success
   refute_output
 }
 
 @test "the English and the Chinese pages say the same" {
-  run scripts/languages
+  run scripts/text/languages
   assert_success
   refute_output
 }
@@ -31,12 +31,12 @@ setup() {
   export BUILD
   # As a reader runs them: memory that was freed is not overwritten.
   unset MALLOC_PERTURB_ GLIBC_TUNABLES
-  run scripts/transcripts -j 4
+  run scripts/text/transcripts -j 4
   assert_success
 }
 
 @test "the table of libevent's functions is as the sources say, and shows no fewer" {
-  run scripts/api-coverage --check
+  run scripts/text/api-coverage --check
   assert_success
 }
 

@@ -12,7 +12,7 @@ setup_file() {
   local lab=$COURSE/chapters/03-event/labs/tiny file name
   mkdir -p "$SUBMISSIONS"/{ann/labs/03-tiny,bob/tiny,carl,"dora <b>&=",=sum,link,linked-folder,hard-link,nothing,grades.csv,child,misnamed/src}
   solution "$COURSE" >"$SUBMISSIONS/ann/labs/03-tiny/tiny.c"
-  "$COURSE/scripts/lab-source" starter "$lab" >"$SUBMISSIONS/bob/tiny/tiny.c"
+  "$COURSE/scripts/labs/source" starter "$lab" >"$SUBMISSIONS/bob/tiny/tiny.c"
   solution "$COURSE" | sed -E 's/^    if \(bufferevent_write_buffer.*/    evbuffer_drain(bufferevent_get_input(bev), 99);\n    if (bufferevent_write(bev, "hello\\n", 6) < 0)/' >"$SUBMISSIONS/carl/tiny.c"
   solution "$COURSE" >"$SUBMISSIONS/dora <b>&=/tiny.c"
   echo 'int main(void) { return }' >"$SUBMISSIONS/=sum/tiny.c"
@@ -227,7 +227,7 @@ assert_costs_its_own_points() { # STUDENT REASON
 }
 
 @test "nothing is left of a run: no process, no folder" {
-  run pgrep -f "$COURSE/scripts/lab-check"
+  run pgrep -f "$COURSE/scripts/labs/check"
   assert_failure
   # Another test may grade at the same time: its folder goes when it ends.
   for ((i = 0; i < 600; i++)); do
@@ -261,23 +261,23 @@ assert_costs_its_own_points() { # STUDENT REASON
 
 @test "make grade says what is wrong with its arguments" {
   cd "$COURSE"
-  run --separate-stderr scripts/grade "$BATS_TEST_TMPDIR/nowhere"
+  run --separate-stderr scripts/labs/teacher/grade "$BATS_TEST_TMPDIR/nowhere"
   assert_failure 2
   assert_equal "$stderr" "grade: no folder $BATS_TEST_TMPDIR/nowhere"
   mkdir -p "$BATS_TEST_TMPDIR/empty" "$BATS_TEST_TMPDIR/one/ann"
-  run --separate-stderr scripts/grade "$BATS_TEST_TMPDIR/empty"
+  run --separate-stderr scripts/labs/teacher/grade "$BATS_TEST_TMPDIR/empty"
   assert_failure 2
   assert_equal "$stderr" "grade: no folder of a student in $BATS_TEST_TMPDIR/empty"
-  run --separate-stderr scripts/grade "$BATS_TEST_TMPDIR/one"
+  run --separate-stderr scripts/labs/teacher/grade "$BATS_TEST_TMPDIR/one"
   assert_failure 2
   assert_equal "$stderr" "grade: nobody handed in a file of a lab"
-  LIMIT=x run --separate-stderr scripts/grade "$BATS_TEST_TMPDIR/one"
+  LIMIT=x run --separate-stderr scripts/labs/teacher/grade "$BATS_TEST_TMPDIR/one"
   assert_failure 2
   assert_equal "$stderr" "grade: LIMIT is a number of seconds, not x"
-  run --separate-stderr scripts/grade --all
+  run --separate-stderr scripts/labs/teacher/grade --all
   assert_failure 2
-  assert_equal "${stderr_lines[0]}" "usage: scripts/grade [--afresh] SUBMISSIONS [OUT]"
-  LABS=03-no run --separate-stderr scripts/grade "$BATS_TEST_TMPDIR/one"
+  assert_equal "${stderr_lines[0]}" "usage: scripts/labs/teacher/grade [--afresh] SUBMISSIONS [OUT]"
+  LABS=03-no run --separate-stderr scripts/labs/teacher/grade "$BATS_TEST_TMPDIR/one"
   assert_failure 2
   assert_equal "$stderr" "grade: no lab 03-no"
 }
@@ -289,7 +289,7 @@ assert_costs_its_own_points() { # STUDENT REASON
   PATH=$BATS_TEST_TMPDIR:$PATH
   printf '#!/bin/sh\nexit 3\n' >"$BATS_TEST_TMPDIR/timeout"
   chmod +x "$BATS_TEST_TMPDIR/timeout"
-  run scripts/grade "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/out"
+  run scripts/labs/teacher/grade "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/out"
   assert_failure 1
   assert_line --partial 'grade: something could not be graded'
   run tail -n 1 "$BATS_TEST_TMPDIR/out/grades.csv"
@@ -300,7 +300,7 @@ assert_costs_its_own_points() { # STUDENT REASON
   mkdir -p "$BATS_TEST_TMPDIR/in/ann"
   cp "$SUBMISSIONS/ann/labs/03-tiny/tiny.c" "$BATS_TEST_TMPDIR/in/ann"
   cd "$COURSE"
-  LANG=zh_CN.UTF-8 run scripts/grade "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/out"
+  LANG=zh_CN.UTF-8 run scripts/labs/teacher/grade "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/out"
   assert_output --partial '已评 1 名学生、1 个实验'
   run grep -c '客户端能收回自己发出的一行' "$BATS_TEST_TMPDIR/out/grades.html"
   refute_output 0

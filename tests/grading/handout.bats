@@ -32,7 +32,7 @@ known_lines() {
 }
 
 @test "a handout of this course holds no line that only the solutions have" {
-  "$ROOT/scripts/handout" "$OUT"
+  "$ROOT/scripts/labs/teacher/handout" "$OUT"
   lines_of_solutions >"$BATS_TEST_TMPDIR/lines"
   (($(wc -l <"$BATS_TEST_TMPDIR/lines") > 100)) || fail "there are hardly any lines to look for"
   run bash -c 'cd "$1" && find . -type f -exec sed "s/^[[:space:]]*//" {} + | sort -u | comm -12 - "$2"' - "$OUT" "$BATS_TEST_TMPDIR/lines"
@@ -40,7 +40,7 @@ known_lines() {
 }
 
 @test "a handout holds no mutant, no hidden check and no tool of the teacher" {
-  "$ROOT/scripts/handout" "$OUT"
+  "$ROOT/scripts/labs/teacher/handout" "$OUT"
   run find "$OUT" -name mutants -o -name solution -o -name 'hidden*' -o -name 'TEACHING*' -o -name 'grade*' -o -name teaching.mk
   assert_output ""
   run grep -rlE 'ifn?def SOLUTION|DSOLUTION' "$OUT" --include='*.c'
@@ -48,7 +48,7 @@ known_lines() {
 }
 
 @test "a handout holds the task, the hints and the visible checks of every lab" {
-  "$ROOT/scripts/handout" "$OUT"
+  "$ROOT/scripts/labs/teacher/handout" "$OUT"
   for lab in "$ROOT"/chapters/*/labs/*; do
     for file in TASK.md TASK.zh.md HINTS.md HINTS.zh.md checks.bash; do
       cmp "$lab/$file" "$OUT/${lab#"$ROOT/"}/$file"
@@ -58,7 +58,7 @@ known_lines() {
 }
 
 @test "a handout builds and runs by itself: make, make labs, a lab in red and in green" {
-  "$COURSE/scripts/handout" "$OUT"
+  "$COURSE/scripts/labs/teacher/handout" "$OUT"
   cd "$OUT"
   make -s -j 2 >/dev/null
   [[ -x build/echo-server ]]
@@ -82,7 +82,7 @@ copy_course() { # DIR
 }
 
 assert_whole() { # DIR
-  for file in Makefile README.md chapters/03-event/echo-server.c chapters/03-event/labs/tiny/{tiny.c,TASK.md,checks.bash} scripts/lab; do
+  for file in Makefile README.md chapters/03-event/echo-server.c chapters/03-event/labs/tiny/{tiny.c,TASK.md,checks.bash} scripts/labs/lab; do
     [[ -s $1/$file ]] || fail "there is no $file"
   done
   [[ ! -e $1/build && ! -e $1/labs ]] || fail "what is not the course's was handed out"
@@ -92,7 +92,7 @@ assert_whole() { # DIR
 
 @test "a handout of a course without .git, as from a ZIP, is whole" {
   copy_course "$BATS_TEST_TMPDIR/zip"
-  "$BATS_TEST_TMPDIR/zip/scripts/handout" "$OUT"
+  "$BATS_TEST_TMPDIR/zip/scripts/labs/teacher/handout" "$OUT"
   assert_whole "$OUT"
 }
 
@@ -101,7 +101,7 @@ assert_whole() { # DIR
   ln -s /usr/bin/* "$BATS_TEST_TMPDIR/bin"
   rm "$BATS_TEST_TMPDIR/bin/git"
   copy_course "$BATS_TEST_TMPDIR/zip"
-  PATH=$BATS_TEST_TMPDIR/bin "$BATS_TEST_TMPDIR/zip/scripts/handout" "$OUT"
+  PATH=$BATS_TEST_TMPDIR/bin "$BATS_TEST_TMPDIR/zip/scripts/labs/teacher/handout" "$OUT"
   assert_whole "$OUT"
 }
 
@@ -110,7 +110,7 @@ assert_whole() { # DIR
   git init -q "$BATS_TEST_TMPDIR/outer"
   echo '*' >"$BATS_TEST_TMPDIR/outer/.gitignore"
   copy_course "$BATS_TEST_TMPDIR/outer/course"
-  "$BATS_TEST_TMPDIR/outer/course/scripts/handout" "$OUT"
+  "$BATS_TEST_TMPDIR/outer/course/scripts/labs/teacher/handout" "$OUT"
   assert_whole "$OUT"
 }
 
@@ -118,21 +118,21 @@ assert_whole() { # DIR
   ((EUID == 0)) || skip "only root can give a folder away"
   cp -r "$COURSE" "$BATS_TEST_TMPDIR/theirs"
   chown -R 61000 "$BATS_TEST_TMPDIR/theirs"
-  HOME=$BATS_TEST_TMPDIR "$BATS_TEST_TMPDIR/theirs/scripts/handout" "$OUT"
+  HOME=$BATS_TEST_TMPDIR "$BATS_TEST_TMPDIR/theirs/scripts/labs/teacher/handout" "$OUT"
   assert_whole "$OUT"
 }
 
 @test "a handout that lacks a file, or does not build, fails and says so" {
   copy_course "$BATS_TEST_TMPDIR/zip"
   : >"$BATS_TEST_TMPDIR/zip/chapters/03-event/labs/tiny/TASK.md"
-  run --separate-stderr "$BATS_TEST_TMPDIR/zip/scripts/handout" "$OUT"
+  run --separate-stderr "$BATS_TEST_TMPDIR/zip/scripts/labs/teacher/handout" "$OUT"
   assert_failure 1
   assert_output ""
   assert_equal "$stderr" "handout: what was written to $OUT is not fit to be handed out: it lacks chapters/03-event/labs/tiny/TASK.md"
   rm -r "$OUT" "$BATS_TEST_TMPDIR/zip"
   copy_course "$BATS_TEST_TMPDIR/zip"
   echo 'no C' >>"$BATS_TEST_TMPDIR/zip/chapters/03-event/echo-server.c"
-  run --separate-stderr "$BATS_TEST_TMPDIR/zip/scripts/handout" "$OUT"
+  run --separate-stderr "$BATS_TEST_TMPDIR/zip/scripts/labs/teacher/handout" "$OUT"
   assert_failure 1
   assert_output ""
   assert_equal "${stderr_lines[-1]}" "handout: what was written to $OUT is not fit to be handed out: it does not build"
@@ -141,14 +141,14 @@ assert_whole() { # DIR
 @test "a handout that finds no file of the course fails" {
   copy_course "$BATS_TEST_TMPDIR/zip"
   rm -r "$BATS_TEST_TMPDIR/zip/chapters"
-  run --separate-stderr "$BATS_TEST_TMPDIR/zip/scripts/handout" "$OUT"
+  run --separate-stderr "$BATS_TEST_TMPDIR/zip/scripts/labs/teacher/handout" "$OUT"
   assert_failure 1
   refute_output --partial wrote
 }
 
 # (make install is libevent's own.)
 @test "a handout names no target that it has not" {
-  "$ROOT/scripts/handout" "$OUT"
+  "$ROOT/scripts/labs/teacher/handout" "$OUT"
   run bash -c 'grep -hoE "\`make [a-z0-9-]+" "$1"/README*.md "$1"/chapters/*/README*.md | sed "s/.*make //; /^install\$/d" | sort -u' - "$OUT"
   (("${#lines[@]}" > 10))
   cd "$OUT"
@@ -161,7 +161,7 @@ assert_whole() { # DIR
 @test "a handout goes into an empty folder only" {
   mkdir "$OUT"
   touch "$OUT/mine"
-  run --separate-stderr "$COURSE/scripts/handout" "$OUT"
+  run --separate-stderr "$COURSE/scripts/labs/teacher/handout" "$OUT"
   assert_failure 1
   assert_equal "$stderr" "handout: $OUT is there already, and not empty"
   run ls "$OUT"
@@ -228,15 +228,15 @@ unpack() { # SUBMISSION [LABS]
 }
 
 @test "make handout says what is wrong with its arguments" {
-  run --separate-stderr "$COURSE/scripts/handout"
+  run --separate-stderr "$COURSE/scripts/labs/teacher/handout"
   assert_failure 2
-  assert_equal "${stderr_lines[0]}" 'usage: scripts/handout [--github | --gradescope] OUT'
-  run --separate-stderr "$COURSE/scripts/handout" --moodle "$OUT"
+  assert_equal "${stderr_lines[0]}" 'usage: scripts/labs/teacher/handout [--github | --gradescope] OUT'
+  run --separate-stderr "$COURSE/scripts/labs/teacher/handout" --moodle "$OUT"
   assert_failure 2
-  LABS=03-tiny run --separate-stderr "$COURSE/scripts/handout" "$OUT"
+  LABS=03-tiny run --separate-stderr "$COURSE/scripts/labs/teacher/handout" "$OUT"
   assert_failure 2
   assert_equal "$stderr" 'handout: LABS goes with FORMAT=gradescope; students get all labs'
-  LABS=03-no run --separate-stderr "$COURSE/scripts/handout" --gradescope "$OUT"
+  LABS=03-no run --separate-stderr "$COURSE/scripts/labs/teacher/handout" --gradescope "$OUT"
   assert_failure 2
   assert_equal "$stderr" 'handout: no lab 03-no; make labs lists them'
 }

@@ -21,19 +21,19 @@ teardown() {
 
 # All three ways to grade say so, in English and in Chinese, and none gives points.
 is_told() { # ENGLISH CHINESE COMMAND...: both regular expressions, the command with "$@"
-  run --separate-stderr "${@:3}" scripts/lab run 03-tiny
+  run --separate-stderr "${@:3}" scripts/labs/lab run 03-tiny
   assert_equal "$status" 125
-  [[ $stderr =~ lab-check:\ nothing\ was\ graded:\ .*$1 ]] || fail "said: $stderr"
+  [[ $stderr =~ check:\ nothing\ was\ graded:\ .*$1 ]] || fail "said: $stderr"
   refute_output --regexp 'score|Passed'
   [[ ! -s labs/.progress ]] || fail "it was remembered"
-  run --separate-stderr "${@:3}" env LANG=zh_CN.UTF-8 scripts/lab-check --hidden "$LAB" "$MINE" "$BIN/results"
+  run --separate-stderr "${@:3}" env LANG=zh_CN.UTF-8 scripts/labs/check --hidden "$LAB" "$MINE" "$BIN/results"
   assert_equal "$status" 125
-  [[ $stderr =~ lab-check：没有评分：.*$2 ]] || fail "said: $stderr"
-  run --separate-stderr "${@:3}" scripts/test-labs tiny
+  [[ $stderr =~ check：没有评分：.*$2 ]] || fail "said: $stderr"
+  run --separate-stderr "${@:3}" scripts/labs/teacher/test-labs tiny
   assert_equal "$status" 125
   [[ $stderr =~ $1 ]] || fail "said: $stderr"
   mkdir -p "$BIN/in/ann" && cp "$MINE" "$BIN/in/ann"
-  run --separate-stderr "${@:3}" scripts/grade "$BIN/in" "$BIN/grades"
+  run --separate-stderr "${@:3}" scripts/labs/teacher/grade "$BIN/in" "$BIN/grades"
   assert_equal "$status" 125
   [[ $stderr =~ $1 ]] || fail "said: $stderr"
 }
@@ -59,7 +59,7 @@ programs_without() { # NAME...
 @test "a folder for temporary files that cannot be had does no harm" {
   touch "$BIN/file"
   for folder in "$BIN/none" "$BIN/file"; do
-    run -0 env "TMPDIR=$folder" scripts/lab run 03-tiny
+    run -0 env "TMPDIR=$folder" scripts/labs/lab run 03-tiny
     assert_output --partial "Passed."
   done
 }
@@ -76,7 +76,7 @@ programs_without() { # NAME...
     remounted "mount -t tmpfs -o size=1m none $BIN/tmp && head -c 1M /dev/zero >$BIN/tmp/full"
   is_told 'only [0-9]+ more files can be made' '只能再建 [0-9]+ 个文件' \
     remounted "mount -t tmpfs -o nr_inodes=40 none $BIN/tmp"
-  run -0 remounted "mount -t tmpfs -o ro none $BIN/tmp" scripts/lab run 03-tiny
+  run -0 remounted "mount -t tmpfs -o ro none $BIN/tmp" scripts/labs/lab run 03-tiny
   assert_output --partial "Passed."
 }
 
@@ -98,7 +98,7 @@ programs_without() { # NAME...
 }
 
 @test "a limit that may be raised is raised" {
-  run bash -c 'ulimit -S -v 4000000 -f 1000 -n 100 -s 100 && exec scripts/lab run 03-tiny'
+  run bash -c 'ulimit -S -v 4000000 -f 1000 -n 100 -s 100 && exec scripts/labs/lab run 03-tiny'
   assert_success
 }
 
@@ -106,7 +106,7 @@ programs_without() { # NAME...
   ((EUID == 0)) || skip "for root alone"
   chmod -R a+rX "$COURSE" && chmod a+x "$BATS_TEST_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_SUITE_TMPDIR" "$BATS_RUN_TMPDIR"
   run --separate-stderr setpriv --reuid=61000 --regid=61000 --clear-groups --no-new-privs \
-    bash -c 'ulimit -u 50 && exec scripts/lab-check --check'
+    bash -c 'ulimit -u 50 && exec scripts/labs/check --check'
   assert_equal "$status" 125
   [[ $stderr == *"limits your processes to 50 (ulimit -u)"* ]]
 }
@@ -143,10 +143,10 @@ programs_without() { # NAME...
 @test "a locale that does not exist, or has another encoding, changes nothing" {
   local locale
   for locale in xx_YY.UTF-8 zh_CN.GBK zh_TW.Big5 POSIX; do
-    LC_ALL=$locale run --separate-stderr scripts/lab run 03-tiny
+    LC_ALL=$locale run --separate-stderr scripts/labs/lab run 03-tiny
     assert_success
     assert_line --regexp '^(score: 10 of 10|得分：10/10)'
-    LC_ALL=$locale run --separate-stderr scripts/lab list
+    LC_ALL=$locale run --separate-stderr scripts/labs/lab list
     assert_line --regexp '^  03-tiny +██████████ 10/10 '
   done
 }
@@ -157,7 +157,7 @@ programs_without() { # NAME...
   export TMPDIR=$BIN/tmp
   # shellcheck disable=SC2016 # for the check
   sed -i 's/^  expect_nothing A/  head -c 200M \/dev\/zero >$WORK\/fill || true\n&/' "$LAB/checks.bash"
-  run --separate-stderr remounted "mount -t tmpfs -o size=100m none $BIN/tmp" scripts/lab run 03-tiny
+  run --separate-stderr remounted "mount -t tmpfs -o size=100m none $BIN/tmp" scripts/labs/lab run 03-tiny
   assert_equal "$status" 125
   [[ $stderr =~ nothing\ was\ graded:\ .*(No\ space\ left\ on\ device|only\ [0-9]+\ MB\ are\ free) ]] || fail "said: $stderr"
   refute_output --partial score
@@ -170,15 +170,15 @@ programs_without() { # NAME...
   for mistake in 's/^  expect_nothing A/  conect A/' 's/^  expect_nothing A/  echo "$NOTHING"/' 's/^  expect_nothing A/  if/'; do
     cp "$LAB/checks.bash" "$BIN/checks"
     sed -i "$mistake" "$LAB/checks.bash"
-    run --separate-stderr scripts/lab run 03-tiny
+    run --separate-stderr scripts/labs/lab run 03-tiny
     assert_equal "$status" 125
     [[ $stderr =~ conect:\ command\ not\ found|NOTHING:\ unbound|syntax\ error ]] || fail "said: $stderr"
     refute_output --partial score
     # Nor is it a wrong program that is caught.
-    run --separate-stderr scripts/test-labs tiny
+    run --separate-stderr scripts/labs/teacher/test-labs tiny
     assert_equal "$status" 125
     mkdir -p "$BIN/in/ann" && cp "$MINE" "$BIN/in/ann"
-    LABS=03-tiny run --separate-stderr scripts/grade "$BIN/in" "$BIN/grades"
+    LABS=03-tiny run --separate-stderr scripts/labs/teacher/grade "$BIN/in" "$BIN/grades"
     assert_failure
     cp "$BIN/checks" "$LAB/checks.bash"
   done
@@ -187,23 +187,23 @@ programs_without() { # NAME...
 @test "a folder where no result can be written is told" {
   can_remount
   mkdir -p build/labs
-  run --separate-stderr remounted "mount -t tmpfs -o ro none build/labs" scripts/lab run 03-tiny
+  run --separate-stderr remounted "mount -t tmpfs -o ro none build/labs" scripts/labs/lab run 03-tiny
   assert_equal "$status" 125
   assert_equal "$stderr" "lab: cannot write build/labs/03-tiny/results: is the disk full, or does the folder belong to somebody else? Nothing was checked."
 }
 
 @test "a machine that was found sound is not proved again, until it changes" {
-  scripts/lab-check --check
-  run bash -c 'PS4="+ " bash -x scripts/lab-check --check 2>&1 | grep -c lab-probe'
+  scripts/labs/check --check
+  run bash -c 'PS4="+ " bash -x scripts/labs/check --check 2>&1 | grep -c probe.c'
   assert_output 0
   can_remount
   mkdir "$BIN/empty"
-  run --separate-stderr remounted "mount --bind $BIN/empty /usr/include/event2" scripts/lab-check --check
+  run --separate-stderr remounted "mount --bind $BIN/empty /usr/include/event2" scripts/labs/check --check
   assert_equal "$status" 125
 }
 
 @test "a machine on which all takes long is not told as broken" {
   rm -f build/labs/.machine-*
-  PATIENCE=0 run scripts/lab-check --check
+  PATIENCE=0 run scripts/labs/check --check
   assert_success
 }

@@ -1,11 +1,11 @@
-# proof.bats -- the teacher's side of the labs: scripts/test-labs, which proves
-# them, and scripts/new-lab.
+# proof.bats -- the teacher's side of the labs: scripts/labs/teacher/test-labs, which proves
+# them, and scripts/labs/teacher/new-lab.
 
 setup_file() {
   load ../lib/labs
   make_course "$BATS_FILE_TMPDIR/course"
   # The reports of its mutants, once for all tests that compare with them.
-  (cd "$BATS_FILE_TMPDIR/course" && PATIENCE=20 scripts/test-labs --update tiny && rm -r build) >/dev/null
+  (cd "$BATS_FILE_TMPDIR/course" && PATIENCE=20 scripts/labs/teacher/test-labs --update tiny && rm -r build) >/dev/null
 }
 
 setup() {
@@ -29,19 +29,19 @@ keep_mutant() { # NAME
 @test "make test-labs fails for a report that is another one than was kept" {
   keep_mutant says-hello
   sed -i 's/gets its line back/gets its line/' "$LAB"/mutants/*.en.txt
-  run scripts/test-labs tiny
+  run scripts/labs/teacher/test-labs tiny
   assert_failure
   assert_line --regexp '^tiny +. +[a-zA-Z]+ +passes    0 of 1$'
   assert_line --partial '+  ✗ a client gets its line back'
 }
 
 @test "make test-labs tries a mutant once more whose report is another one" {
-  mv scripts/lab-report scripts/real-report
+  mv scripts/labs/report scripts/labs/real-report
   # shellcheck disable=SC2016 # for the script
   printf '#!/bin/bash\nmkdir "%s" 2>/dev/null && echo another || exec "${0%%/*}/real-report" "$@"\n' \
-    "$BATS_TEST_TMPDIR/once" >scripts/lab-report
-  chmod +x scripts/lab-report
-  run scripts/test-labs tiny
+    "$BATS_TEST_TMPDIR/once" >scripts/labs/report
+  chmod +x scripts/labs/report
+  run scripts/labs/teacher/test-labs tiny
   assert_success
   assert [ -d "$BATS_TEST_TMPDIR/once" ]
 }
@@ -49,7 +49,7 @@ keep_mutant() { # NAME
 @test "make test-labs fails for a mutant that passes" {
   add_mutant "$LAB" right 's/bev, EV_READ\)/bev, EV_READ | EV_WRITE)/'
   keep_mutant right
-  run scripts/test-labs --update tiny
+  run scripts/labs/teacher/test-labs --update tiny
   assert_failure
   assert_line --regexp '0 of 1$'
 }
@@ -58,7 +58,7 @@ keep_mutant() { # NAME
   sed -i 's/^#ifdef SOLUTION/#ifndef SOLUTION/' "$LAB/solution/tiny.c"
   keep_mutant none
   echo 'int main(void) { return }' | tee "$LAB"/mutants/{a,b,c,d,prints-only}.c
-  run scripts/test-labs --update tiny
+  run scripts/labs/teacher/test-labs --update tiny
   assert_failure
   assert_line --regexp '^tiny +4  BAD      BAD       0 of 5$'
 }
@@ -67,29 +67,29 @@ keep_mutant() { # NAME
   echo TODO >>"$LAB/TASK.md"
   sed -i 's/COUNT/ARRIVED/g; s/^check 4 "How it works"/check 3 "How it runs"/' "$LAB"/*.bash
   keep_mutant leaks-clients
-  run scripts/test-labs tiny
+  run scripts/labs/teacher/test-labs tiny
   assert_failure
   assert_line --partial 'TODO'
   assert_line --partial 'there are fewer than five mutants'
   assert_line --partial 'the points of checks.bash sum up to 9, not to 10 or 20'
   assert_line --partial 'the chapter has no heading "How it runs"'
-  assert_line --partial 'calls a value ARRIVED, which is a variable of scripts/lab-steps.bash'
+  assert_line --partial 'calls a value ARRIVED, which is a variable of scripts/labs/steps.bash'
 }
 
-@test "scripts/lab-demands lists each demand with its checks" {
-  run scripts/lab-demands tiny
+@test "scripts/labs/teacher/demands lists each demand with its checks" {
+  run scripts/labs/teacher/demands tiny
   assert_success
   assert_line --index 0 '03-tiny'
   assert_line --index 1 '  what it has to do, to the byte.'
   assert_line --index 2 '      → answers answers_in_pieces'
-  run -0 env LANG=zh_CN.UTF-8 scripts/lab-demands tiny
+  run -0 env LANG=zh_CN.UTF-8 scripts/labs/teacher/demands tiny
   assert_line --index 1 '  程序必须做什么，精确到字节。'
 }
 
-@test "scripts/lab-demands fails for a demand without a check, a check without a demand, and pages that differ" {
+@test "scripts/labs/teacher/demands fails for a demand without a check, a check without a demand, and pages that differ" {
   sed -i 's/ <!-- checks: answers -->//; $a- it sings.' "$LAB/TASK.md"
   sed -i 's/checks: ends_well/checks: ends_bell/' "$LAB"/TASK*.md
-  run scripts/lab-demands --check 03-tiny
+  run scripts/labs/teacher/demands --check 03-tiny
   assert_failure 1
   assert_output "$LAB/TASK.md:15: a demand that no check looks at, or no comment: - what the checks look at;
 $LAB/TASK.md:17: there is no check ends_bell
@@ -100,39 +100,39 @@ $LAB/TASK.zh.md: no demand names the check ends_well: it asks what the task does
 $LAB: TASK.md and TASK.zh.md do not name the same checks in the same order"
   # So does the proof of the lab. What demands nothing says so.
   sed -i 's/^- it sings\./- it sings: <!-- no demand -->/' "$LAB/TASK.md"
-  run scripts/lab-demands --check
+  run scripts/labs/teacher/demands --check
   refute_output --partial 'sings'
   keep_mutant says-hello
-  run scripts/test-labs tiny
+  run scripts/labs/teacher/test-labs tiny
   assert_line --partial "TASK.zh.md:17: there is no check ends_bell"
 }
 
-@test "scripts/lab-demands refuses a task in which no comment names a check" {
+@test "scripts/labs/teacher/demands refuses a task in which no comment names a check" {
   sed -i 's/ <!--.*-->//' "$LAB"/TASK*.md
-  run scripts/lab-demands --check tiny
+  run scripts/labs/teacher/demands --check tiny
   assert_failure 1
   assert_line --partial "$LAB/TASK.md:7: a demand that no check looks at, or no comment: what it has to do"
   assert_line "$LAB/TASK.zh.md: no demand names the check answers: it asks what the task does not say"
   # It still lists what it finds.
-  run scripts/lab-demands tiny
+  run scripts/labs/teacher/demands tiny
   assert_failure 1
   assert_line --index 0 '03-tiny'
-  run scripts/test-labs tiny
+  run scripts/labs/teacher/test-labs tiny
   assert_failure 1
   assert_line --partial "a demand that no check looks at"
 }
 
-@test "scripts/test-labs --times runs the solution again and again" {
-  run scripts/test-labs --times 3 tiny
+@test "scripts/labs/teacher/test-labs --times runs the solution again and again" {
+  run scripts/labs/teacher/test-labs --times 3 tiny
   assert_success
   assert_line --regexp '^tiny +3 of 3 runs passed$'
 }
 
 @test "make new-lab refuses a chapter that is not there, a lab that is, and a bad name" {
-  run scripts/new-lab 99 new
+  run scripts/labs/teacher/new-lab 99 new
   assert_failure 2
-  run scripts/new-lab 03 tiny
+  run scripts/labs/teacher/new-lab 03 tiny
   assert_failure 1
-  run scripts/new-lab 03 'A b'
+  run scripts/labs/teacher/new-lab 03 'A b'
   assert_failure 2
 }

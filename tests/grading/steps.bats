@@ -17,7 +17,7 @@ setup() {
 try() { # COMMANDS [SED-SCRIPT]
   hand_in "${2-}"
   check_with "$1"
-  run scripts/lab run 03-tiny
+  run scripts/labs/lab run 03-tiny
 }
 
 check_with() { # COMMANDS
@@ -59,7 +59,7 @@ MINUTE='s/^    if \(bufferevent_enable\(conn->bev, EV_READ/    struct timeval mi
   hand_in "$WHEN_READ { clock_t end = clock() + CLOCKS_PER_SEC / 2; while (clock() < end) continue; }
     s/^#include <stdlib.h>/&\n#include <time.h>/"
   check_with 'LIMIT_MS=600; start; connect A; send A "x\n"; expect A "x\n"'
-  run taskset -c "$cpu" scripts/lab run 03-tiny
+  run taskset -c "$cpu" scripts/labs/lab run 03-tiny
   kill "${burners[@]}"
   assert_success
 }

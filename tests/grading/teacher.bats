@@ -8,7 +8,7 @@ setup_file() {
   # Who has the starter waits for what does not come: not for long.
   export PATIENCE=10
   submit
-  (cd "$BATS_FILE_TMPDIR/course" && scripts/grade "$BATS_FILE_TMPDIR/in" "$BATS_FILE_TMPDIR/out") \
+  (cd "$BATS_FILE_TMPDIR/course" && scripts/labs/teacher/grade "$BATS_FILE_TMPDIR/in" "$BATS_FILE_TMPDIR/out") \
     >"$BATS_FILE_TMPDIR/words" 2>&1 3>&- || echo "$?" >"$BATS_FILE_TMPDIR/status"
 }
 
@@ -47,9 +47,9 @@ submit() {
     "$in/ann/tiny.c" >"$in/cei/tiny.c"
   cp "$BATS_TEST_DIRNAME/alike/buffers.c" "$in/dan/tiny.c"
   # Like dan's, this one stands on the starter; what was added is another thing.
-  "$ROOT/scripts/lab-source" solution "$lab" |
+  "$ROOT/scripts/labs/source" solution "$lab" |
     sed "/^static void read_cb/e cat '$BATS_TEST_DIRNAME/alike/addition.c'" >"$in/eve/tiny.c"
-  "$ROOT/scripts/lab-source" starter "$lab" | tee "$in/fay/tiny.c" >"$in/张三/tiny.c"
+  "$ROOT/scripts/labs/source" starter "$lab" | tee "$in/fay/tiny.c" >"$in/张三/tiny.c"
   cp "$in/ann/tiny.c" "$in/gus/src/tiny.c"
   touch "$in"/{.DS_Store,=ann.zip}
   ln -s ann "$in/ln-ann"
@@ -105,8 +105,8 @@ await_record() {
   command -v sim_c >/dev/null || skip "sim_c is not installed"
   three
   cp "$BATS_FILE_TMPDIR/in/dan/tiny.c" "$IN/ann" && cp "$BATS_FILE_TMPDIR/in/eve/tiny.c" "$IN/bob"
-  sed -i 's/^STARTER_RUN=12 /STARTER_RUN=9999 /' scripts/lib/grade-similar.bash
-  scripts/grade "$IN" "$OUT"
+  sed -i 's/^STARTER_RUN=12 /STARTER_RUN=9999 /' scripts/labs/teacher/grade-similar.bash
+  scripts/labs/teacher/grade "$IN" "$OUT"
   run cat "$OUT/similar.csv"
   assert_line --regexp '^"03-tiny","ann","bob",[5-9][0-9]$'
 }
@@ -118,7 +118,7 @@ await_record() {
   three
   mv "$IN/bob" "$IN/<b>" && mv "$IN/cei" "$IN/=cei"
   cp "$BATS_FILE_TMPDIR/in/ann/tiny.c" "$IN/<b>" && cp "$BATS_FILE_TMPDIR/in/bob/tiny.c" "$IN/=cei"
-  LANG=zh_CN.UTF-8 run scripts/grade "$IN" "$OUT"
+  LANG=zh_CN.UTF-8 run scripts/labs/teacher/grade "$IN" "$OUT"
   assert_line --partial '相似的提交 1 对（只是线索，不是结论）'
   run cat "$OUT/grades.html"
   assert_output --partial '这只是线索，不是结论'
@@ -131,10 +131,10 @@ await_record() {
   command -v sim_c >/dev/null || skip "sim_c is not installed"
   three
   cp "$BATS_FILE_TMPDIR/in/ann/tiny.c" "$IN/ann" && cp "$BATS_FILE_TMPDIR/in/cei/tiny.c" "$IN/bob"
-  SIMILAR=100 scripts/grade "$IN" "$OUT"
+  SIMILAR=100 scripts/labs/teacher/grade "$IN" "$OUT"
   run grep -c . "$OUT/similar.csv"
   assert_output 1
-  SIMILAR=x run scripts/grade "$IN" "$OUT"
+  SIMILAR=x run scripts/labs/teacher/grade "$IN" "$OUT"
   assert_failure 2
   assert_output 'grade: SIMILAR is a number of per cent, not x'
 }
@@ -144,7 +144,7 @@ await_record() {
   ln -s /usr/bin/* "$BATS_TEST_TMPDIR/bin"
   rm -f "$BATS_TEST_TMPDIR/bin/sim_c"
   three
-  PATH=$BATS_TEST_TMPDIR/bin run scripts/grade "$IN" "$OUT"
+  PATH=$BATS_TEST_TMPDIR/bin run scripts/labs/teacher/grade "$IN" "$OUT"
   assert_success
   assert_line "grade: no similarity report: sim_c is missing (Debian's similarity-tester); ./scripts/setup all installs it"
   run grep -c 'Not compared: sim_c is missing' "$OUT/grades.html"
@@ -159,7 +159,7 @@ await_record() {
   cp "$BATS_FILE_TMPDIR/in/ann/tiny.c" "$IN/ann" && cp "$BATS_FILE_TMPDIR/in/bob/tiny.c" "$IN/bob"
   { cat "$IN/cei/tiny.c" && echo '/*' && yes '*/ int a = 1 + 2; /* \0' | head -c 200000 && echo '*/'; } >"$IN/cei/more"
   mv "$IN/cei/more" "$IN/cei/tiny.c"
-  scripts/grade "$IN" "$OUT"
+  scripts/labs/teacher/grade "$IN" "$OUT"
   run tail -n +2 "$OUT/similar.csv"
   assert_output '"03-tiny","ann","bob",100'
 }
@@ -198,7 +198,7 @@ await_record() {
   three
   mv "$IN/bob" "$IN/"$'new\nline' && mv "$IN/cei" "$IN/"$'\xff "quoted" %s'
   touch "$IN/"$'tab\there'
-  run scripts/grade "$IN" "$OUT"
+  run scripts/labs/teacher/grade "$IN" "$OUT"
   assert_success
   run jq -c '[.students[].student | length], .not_looked_at' "$OUT/grades.json"
   assert_line --index 0 '[3,8,13]'
@@ -209,13 +209,13 @@ await_record() {
 
 @test "off a terminal, how far it is stands in whole lines without colour" {
   three
-  PROGRESS_S=0 JOBS=1 run --separate-stderr scripts/grade "$IN" "$OUT"
+  PROGRESS_S=0 JOBS=1 run --separate-stderr scripts/labs/teacher/grade "$IN" "$OUT"
   assert_success
   [[ ${stderr_lines[0]} =~ ^grade:\ 1\ of\ 3\ graded,\ about\ [0-9]+\ s\ left:\ ann\ 03-tiny$ ]] || fail "$stderr"
   [[ ${stderr_lines[2]} == 'grade: 3 of 3 graded, about 0 s left: cei 03-tiny' ]] || fail "$stderr"
   [[ $stderr != *[$'\r\e']* ]]
   # Not more often than every half minute, otherwise.
-  run --separate-stderr scripts/grade --afresh "$IN" "$OUT"
+  run --separate-stderr scripts/labs/teacher/grade --afresh "$IN" "$OUT"
   [[ $stderr != *'of 3'* ]]
 }
 
@@ -223,7 +223,7 @@ await_record() {
   need_terminal
   three
   mv "$IN/ann" "$IN/$(printf '长%.0s' {1..60})"
-  run on_terminal "stty cols 60; JOBS=1 LANG=zh_CN.UTF-8 scripts/grade '$IN' '$OUT'"
+  run on_terminal "stty cols 60; JOBS=1 LANG=zh_CN.UTF-8 scripts/labs/teacher/grade '$IN' '$OUT'"
   assert_success
   assert_output --regexp $'\r\e\\[K已评 1/3，大约还需 [0-9]+ 秒：bob 03-tiny\r\e\\[K已评 2/3'
   refute_output --regexp '长{25}'
@@ -234,34 +234,34 @@ await_record() {
 
 @test "a second run takes what is the same, and says how much" {
   three
-  scripts/grade "$IN" "$OUT"
+  scripts/labs/teacher/grade "$IN" "$OUT"
   cp "$OUT/grades.csv" "$BATS_TEST_TMPDIR/first" && cp "$OUT/ann/report.txt" "$BATS_TEST_TMPDIR/report"
-  run --separate-stderr scripts/grade "$IN" "$OUT"
+  run --separate-stderr scripts/labs/teacher/grade "$IN" "$OUT"
   assert_success
   assert_equal "$stderr" "grade: 3 of 3 results are kept from an earlier run; --afresh (make: AFRESH=1) grades all anew"
   cmp "$OUT/grades.csv" "$BATS_TEST_TMPDIR/first" && cmp "$OUT/ann/report.txt" "$BATS_TEST_TMPDIR/report"
-  LANG=zh_CN.UTF-8 run --separate-stderr scripts/grade "$IN" "$OUT"
+  LANG=zh_CN.UTF-8 run --separate-stderr scripts/labs/teacher/grade "$IN" "$OUT"
   assert_equal "$stderr" "" # its words would be English
-  LANG=zh_CN.UTF-8 run --separate-stderr scripts/grade "$IN" "$OUT"
+  LANG=zh_CN.UTF-8 run --separate-stderr scripts/labs/teacher/grade "$IN" "$OUT"
   assert_equal "$stderr" "grade：3 个结果中有 3 个沿用上次的；--afresh（make：AFRESH=1）表示全部重新评分"
 }
 
 @test "what has changed is graded anew: a file, a check, the grader; or all, if asked to" {
   three
-  scripts/grade "$IN" "$OUT"
-  "$ROOT/scripts/lab-source" starter "$LAB" | sed 's/print_ready(ev/(void)(ev/' >"$IN/bob/tiny.c"
-  run --separate-stderr scripts/grade "$IN" "$OUT"
+  scripts/labs/teacher/grade "$IN" "$OUT"
+  "$ROOT/scripts/labs/source" starter "$LAB" | sed 's/print_ready(ev/(void)(ev/' >"$IN/bob/tiny.c"
+  run --separate-stderr scripts/labs/teacher/grade "$IN" "$OUT"
   [[ $stderr == 'grade: 2 of 3 results are kept'* ]] || fail "$stderr"
   table
   assert_line '"bob",0,0,20,0'
   assert_line '"cei",20,20,20,100'
   sed -i 's/^check 10/check 20/' "$LAB/checks.bash"
-  run --separate-stderr scripts/grade "$IN" "$OUT"
+  run --separate-stderr scripts/labs/teacher/grade "$IN" "$OUT"
   refute [ "$stderr" ]
   table
   assert_line '"cei",40,40,40,100'
-  echo '# changed' >>scripts/lab-steps.bash
-  run --separate-stderr scripts/grade "$IN" "$OUT"
+  echo '# changed' >>scripts/labs/steps.bash
+  run --separate-stderr scripts/labs/teacher/grade "$IN" "$OUT"
   refute [ "$stderr" ]
   run --separate-stderr make -s grade SUBMISSIONS="$IN" OUT="$OUT" AFRESH=1
   assert_success
@@ -271,12 +271,12 @@ await_record() {
 @test "a record that is not whole is not taken, nor one that was put there by a link" {
   local record=$OUT/.graded/ann/03-tiny
   three
-  scripts/grade "$IN" "$OUT"
+  scripts/labs/teacher/grade "$IN" "$OUT"
   cp "$record" "$BATS_TEST_TMPDIR/record"
   head -c 300 "$BATS_TEST_TMPDIR/record" >"$record"
   : >"$OUT/.graded/bob/03-tiny"
   rm "$OUT/.graded/cei/03-tiny" && ln -s "$BATS_TEST_TMPDIR/record" "$OUT/.graded/cei/03-tiny"
-  run --separate-stderr scripts/grade "$IN" "$OUT"
+  run --separate-stderr scripts/labs/teacher/grade "$IN" "$OUT"
   assert_success
   assert_equal "$stderr" ""
   cmp "$record" "$BATS_TEST_TMPDIR/record"
@@ -287,18 +287,18 @@ await_record() {
   # shellcheck disable=SC2016 # for the check
   sed -i 's/^  start$/  [[ $(grep -c "bob" $SOURCE) == 0 ]] || conect\n  start/' "$LAB/checks.bash"
   echo '/* bob */' >>"$IN/bob/tiny.c"
-  run scripts/grade "$IN" "$OUT"
+  run scripts/labs/teacher/grade "$IN" "$OUT"
   assert_failure 125
   [[ ! -e $OUT/grades.csv ]]
   sed -i 's/bob/_/' "$IN/bob/tiny.c"
-  run --separate-stderr scripts/grade "$IN" "$OUT"
+  run --separate-stderr scripts/labs/teacher/grade "$IN" "$OUT"
   assert_success
   [[ $stderr == 'grade: 2 of 3 results are kept'* ]] || fail "$stderr"
 }
 
 @test "after a run that was told to end, the same command goes on" {
   three
-  JOBS=1 TMPDIR=$ROOM scripts/grade "$IN" "$OUT" >"$BATS_TEST_TMPDIR/words" 2>&1 3>&- &
+  JOBS=1 TMPDIR=$ROOM scripts/labs/teacher/grade "$IN" "$OUT" >"$BATS_TEST_TMPDIR/words" 2>&1 3>&- &
   await_record
   kill -TERM "$!"
   status=0
@@ -307,12 +307,12 @@ await_record() {
   run cat "$BATS_TEST_TMPDIR/words"
   assert_output "grade: stopped. What was graded is kept in $OUT/.graded: the same command goes on from there."
   # Nothing goes on, or is left.
-  run pgrep -f "$COURSE/scripts/lab-check"
+  run pgrep -f "$COURSE/scripts/labs/check"
   assert_failure
   run compgen -G "$ROOM/grade.*"
   assert_output ""
   [[ ! -e $OUT/grades.csv ]]
-  run --separate-stderr scripts/grade "$IN" "$OUT"
+  run --separate-stderr scripts/labs/teacher/grade "$IN" "$OUT"
   assert_success
   [[ $stderr =~ ^grade:\ [12]\ of\ 3\ results\ are\ kept ]] || fail "$stderr"
   table
@@ -324,26 +324,26 @@ await_record() {
   need_terminal
   three
   { await_record && printf '\003' && sleep 1; } |
-    on_terminal "JOBS=1 scripts/grade '$IN' '$OUT'; echo status \$?" >"$BATS_TEST_TMPDIR/words"
+    on_terminal "JOBS=1 scripts/labs/teacher/grade '$IN' '$OUT'; echo status \$?" >"$BATS_TEST_TMPDIR/words"
   run tr -d '\r' <"$BATS_TEST_TMPDIR/words"
   assert_line --partial "grade: stopped. What was graded is kept in $OUT/.graded"
   assert_line 'status 130'
-  run pgrep -f "$COURSE/scripts/lab-check"
+  run pgrep -f "$COURSE/scripts/labs/check"
   assert_failure
-  run --separate-stderr scripts/grade "$IN" "$OUT"
+  run --separate-stderr scripts/labs/teacher/grade "$IN" "$OUT"
   assert_success
   [[ $stderr =~ ^grade:\ [12]\ of\ 3\ results\ are\ kept ]] || fail "$stderr"
 }
 
 @test "after a run that was killed, or a power loss, the same command goes on" {
   three
-  JOBS=1 TMPDIR=$ROOM scripts/grade "$IN" "$OUT" >/dev/null 2>&1 3>&- &
+  JOBS=1 TMPDIR=$ROOM scripts/labs/teacher/grade "$IN" "$OUT" >/dev/null 2>&1 3>&- &
   await_record
   kill -KILL "$!"
   wait "$!" || true
   run compgen -G "$ROOM/grade.*"
   refute_output ""
-  run --separate-stderr scripts/grade "$IN" "$OUT"
+  run --separate-stderr scripts/labs/teacher/grade "$IN" "$OUT"
   assert_success
   # What was under way came to its end.
   [[ $stderr =~ grade:\ [12]\ of\ 3\ results\ are\ kept ]] || fail "$stderr"
@@ -356,12 +356,12 @@ await_record() {
 
 @test "two runs into one folder do not mix" {
   three
-  scripts/grade "$IN" "$OUT" 2>"$BATS_TEST_TMPDIR/first" 3>&- &
+  scripts/labs/teacher/grade "$IN" "$OUT" 2>"$BATS_TEST_TMPDIR/first" 3>&- &
   for ((i = 0; i < 400; i++)); do
     [[ ! -s $OUT/.graded/.lock ]] || break
     sleep 0.05
   done
-  run --separate-stderr scripts/grade "$IN" "$OUT"
+  run --separate-stderr scripts/labs/teacher/grade "$IN" "$OUT"
   assert_success
   assert_equal "${stderr_lines[0]}" "grade: waiting for another run that writes to $OUT"
   assert_equal "${stderr_lines[1]}" "grade: 3 of 3 results are kept from an earlier run; --afresh (make: AFRESH=1) grades all anew"
@@ -370,9 +370,9 @@ await_record() {
 
 @test "records of students who are not in this run are removed" {
   three
-  scripts/grade "$IN" "$OUT"
+  scripts/labs/teacher/grade "$IN" "$OUT"
   rm -r "$IN/cei"
-  scripts/grade "$IN" "$OUT"
+  scripts/labs/teacher/grade "$IN" "$OUT"
   run ls "$OUT/.graded" "$OUT"
   refute_line cei
   assert_line ann
@@ -380,7 +380,7 @@ await_record() {
 
 # shellcheck disable=SC2016 # for the inner shell
 with_results_on() { # MOUNT-OPTION
-  unshare --mount sh -c 'mount -t tmpfs -o "$0" none "$1" && shift && exec "$@"' "$1" "$OUT" scripts/grade "$IN" "$OUT"
+  unshare --mount sh -c 'mount -t tmpfs -o "$0" none "$1" && shift && exec "$@"' "$1" "$OUT" scripts/labs/teacher/grade "$IN" "$OUT"
 }
 
 @test "a folder of results that cannot be written is told, with status 125" {

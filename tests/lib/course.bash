@@ -64,7 +64,7 @@ BEGAN=$EPOCHSECONDS
 [[ ! -e $LATE ]] || LIMIT=$LATE_LIMIT
 
 # Where the program is. One that a test has built for itself comes first, then
-# one with a defect put back (scripts/test-the-tests), then the course's.
+# one with a defect put back (tests/broken/test-the-tests), then the course's.
 program() { # NAME
   local folder
   for folder in "$BATS_TEST_TMPDIR" ${BROKEN:+"$BROKEN"} "$BUILD"; do
@@ -374,8 +374,8 @@ upper() {
 # Run a command with a network of its own, where each port is free and no other
 # address can be reached.
 alone() { # [--etc DIR] COMMAND...
-  "$ROOT/scripts/alone" --check || skip "no namespaces can be made here"
-  "$ROOT/scripts/alone" "$@"
+  "$ROOT/scripts/lib/alone" --check || skip "no namespaces can be made here"
+  "$ROOT/scripts/lib/alone" "$@"
 }
 
 # Send a file (or standard input), half-close, print all that comes back.

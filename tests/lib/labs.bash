@@ -1,5 +1,5 @@
 # labs.bash -- a course with one lab, for the tests of what makes, checks, grades
-# and hands out labs: `tiny`, the template of scripts/new-lab, filled in.
+# and hands out labs: `tiny`, the template of scripts/labs/teacher/new-lab, filled in.
 
 bats_load_library bats-support
 bats_load_library bats-assert
@@ -15,7 +15,7 @@ export LANG=C.UTF-8
 add_mutant() { # LAB NAME SED-SCRIPT
   local name=${1##*/} room
   room=$(mktemp -d -p "$BATS_FILE_TMPDIR")
-  "$ROOT/scripts/lab-source" solution "$1" >"$room/a"
+  "$ROOT/scripts/labs/source" solution "$1" >"$room/a"
   sed -E "$3" "$room/a" >"$room/b"
   diff -u --label "a/$name.c" --label "b/$name.c" "$room/a" "$room/b" >"$1/mutants/$2.patch" || [[ $? == 1 ]]
 }
@@ -36,11 +36,11 @@ make_course() { # DIR
   cp "$ROOT/README.md" "$ROOT/README.zh.md" "$1"
   (
     cd "$1" || exit
-    scripts/new-lab 03 tiny
+    scripts/labs/teacher/new-lab 03 tiny
     fill_in chapters/03-event/labs/tiny
     git init -q . && git add -A
     # That this machine is sound is proved once for all tests of a file.
-    scripts/lab-check --check >/dev/null || true
+    scripts/labs/check --check >/dev/null || true
   )
 }
 
@@ -65,10 +65,10 @@ hand_in() { # [SED-SCRIPT]
 
 # The reference solution of tiny.
 solution() { # COURSE
-  "$ROOT/scripts/lab-source" solution "$1/chapters/03-event/labs/tiny"
+  "$ROOT/scripts/labs/source" solution "$1/chapters/03-event/labs/tiny"
 }
 
 boxed() {
-  [[ $("$ROOT/scripts/lab-check" --check 2>/dev/null) == namespaces ]] ||
+  [[ $("$ROOT/scripts/labs/check" --check 2>/dev/null) == namespaces ]] ||
     skip "no namespaces can be made here"
 }

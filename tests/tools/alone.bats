@@ -1,6 +1,6 @@
 setup() {
   load ../lib/course
-  "$ROOT/scripts/alone" --check || skip "no namespaces can be made here"
+  "$ROOT/scripts/lib/alone" --check || skip "no namespaces can be made here"
 }
 
 # Without bwrap, as in a chroot.
@@ -12,13 +12,13 @@ without_bwrap() { # COMMAND...
 }
 
 assert_is_alone() { # COMMAND-PREFIX...
-  run -0 "$@" "$ROOT/scripts/alone" readlink /proc/self/ns/net
+  run -0 "$@" "$ROOT/scripts/lib/alone" readlink /proc/self/ns/net
   refute_output "$(readlink /proc/self/ns/net)"
   # The loopback is up, and leads to nobody.
-  run -1 "$@" "$ROOT/scripts/alone" bash -c 'exec 5<>/dev/tcp/127.0.0.1/9'
+  run -1 "$@" "$ROOT/scripts/lib/alone" bash -c 'exec 5<>/dev/tcp/127.0.0.1/9'
   assert_output --partial "Connection refused"
   # No process of the world outside is to be seen.
-  run "$@" "$ROOT/scripts/alone" ps -o pid= -p "$$"
+  run "$@" "$ROOT/scripts/lib/alone" ps -o pid= -p "$$"
   [[ $$ -lt 10 ]] || assert_output ""
 }
 
@@ -35,7 +35,7 @@ assert_is_alone() { # COMMAND-PREFIX...
   mkdir "$BATS_TEST_TMPDIR/etc"
   touch "$BATS_TEST_TMPDIR/etc/only-this"
   for how in env without_bwrap; do
-    run -0 "$how" "$ROOT/scripts/alone" --etc "$BATS_TEST_TMPDIR/etc" ls /etc
+    run -0 "$how" "$ROOT/scripts/lib/alone" --etc "$BATS_TEST_TMPDIR/etc" ls /etc
     assert_output only-this
   done
   [[ -e /etc/passwd && ! -e /etc/only-this ]]
@@ -43,7 +43,7 @@ assert_is_alone() { # COMMAND-PREFIX...
 
 @test "alone passes on standard input and the exit status" {
   # shellcheck disable=SC2016 # for the inner shell
-  run -7 "$ROOT/scripts/alone" sh -c 'read -r line; echo "$line"; exit 7' <<<hello
+  run -7 "$ROOT/scripts/lib/alone" sh -c 'read -r line; echo "$line"; exit 7' <<<hello
   assert_output hello
 }
 
@@ -51,6 +51,6 @@ assert_is_alone() { # COMMAND-PREFIX...
   mkdir "$BATS_TEST_TMPDIR/bin"
   printf '#!/bin/sh\nexit 1\n' | tee "$BATS_TEST_TMPDIR/bin/unshare" >"$BATS_TEST_TMPDIR/bin/bwrap"
   chmod +x "$BATS_TEST_TMPDIR"/bin/*
-  PATH=$BATS_TEST_TMPDIR/bin:$PATH run -125 "$ROOT/scripts/alone" true
+  PATH=$BATS_TEST_TMPDIR/bin:$PATH run -125 "$ROOT/scripts/lib/alone" true
   assert_output "alone: no namespaces can be made here"
 }

@@ -1,4 +1,4 @@
-# api-coverage.bats -- scripts/api-coverage, on headers and programs made here,
+# api-coverage.bats -- scripts/text/api-coverage, on headers and programs made here,
 # and the repository's own table
 
 setup_file() {
@@ -46,7 +46,7 @@ make_program() { # FILE: from standard input
 }
 
 coverage() { # [OPTION...]
-  "$ROOT/scripts/api-coverage" --root "$course" --include "$include" "$@"
+  "$ROOT/scripts/text/api-coverage" --root "$course" --include "$include" "$@"
 }
 
 @test "the numbers are printed in all and by header, in the fixed order" {
@@ -195,13 +195,13 @@ What is deprecated, and the RPC and tagging headers, are left out.
 @test "a fresh table passes, a stale or missing one fails" {
   make_program chapters/03-event/a.c <<<'int main(void) { event_base_new(); }'
   run -1 coverage --check
-  assert_output 'api-coverage: chapters/API.md is missing; run scripts/api-coverage --update'
+  assert_output 'api-coverage: chapters/API.md is missing; run scripts/text/api-coverage --update'
   coverage --update
   run -0 coverage --check
   assert_output ''
   make_program chapters/03-event/b.c <<<'int main(void) { event_base_new(); }'
   run -1 coverage --check
-  assert_output 'api-coverage: chapters/API.md is stale; run scripts/api-coverage --update'
+  assert_output 'api-coverage: chapters/API.md is stale; run scripts/text/api-coverage --update'
 }
 
 @test "a number that falls fails, and is written only with --accept-fewer" {
@@ -236,5 +236,5 @@ What is deprecated, and the RPC and tagging headers, are left out.
   run -2 coverage --check --update
   run -2 coverage --accept-fewer
   run -0 coverage --help
-  assert_output --partial 'Usage: scripts/api-coverage'
+  assert_output --partial 'Usage: scripts/text/api-coverage'
 }

@@ -1,4 +1,4 @@
-# languages.bats -- scripts/languages, which holds the two languages together
+# languages.bats -- scripts/text/languages, which holds the two languages together
 #
 # shellcheck disable=SC2016 # the backticks and $ are of sed and Markdown
 
@@ -71,7 +71,7 @@ END
 }
 
 languages() { # [ARGUMENT]...
-  "$ROOT/scripts/languages" "$@" ch/README.md
+  "$ROOT/scripts/text/languages" "$@" ch/README.md
 }
 
 record() { # -- records both languages as they are
@@ -111,19 +111,19 @@ wrong() { # COMPLAINT... -- what languages says, whole
 @test "languages takes either page's name for the pair's" {
   record
   edit en 's/small/tiny/'
-  run "$ROOT/scripts/languages" ch/README.zh.md ch/README.md
+  run "$ROOT/scripts/text/languages" ch/README.zh.md ch/README.md
   assert_failure 1
   assert_equal "${#lines[@]}" 1
 }
 
 @test "languages complains of a missing record" {
-  wrong 'ch/README.zh.md:10: there is no record of the sections; scripts/languages --update makes it'
+  wrong 'ch/README.zh.md:10: there is no record of the sections; scripts/text/languages --update makes it'
 }
 
 @test "languages complains of a page without its partner" {
   rm ch/README.zh.md
   wrong 'ch/README.md:1: there is no ch/README.zh.md'
-  run "$ROOT/scripts/languages" ch/nothing.zh.md
+  run "$ROOT/scripts/text/languages" ch/nothing.zh.md
   assert_failure 1
   assert_output 'ch/nothing.zh.md:1: there is no ch/nothing.md'
 }
@@ -150,7 +150,7 @@ wrong() { # COMPLAINT... -- what languages says, whole
   record
   edit en 's/small/tiny/'
   edit zh 's/很小/极小/'
-  wrong 'ch/README.zh.md:3: section "1. 安装" changed in both languages; scripts/languages --update records it'
+  wrong 'ch/README.zh.md:3: section "1. 安装" changed in both languages; scripts/text/languages --update records it'
   languages --update
   right
 }
@@ -189,7 +189,7 @@ recorded ch/README.zh.md'
   run grep -cE '^[0-9a-f]{8} [0-9a-f]{8} ' ch/README.zh.md
   assert_output 2
   edit zh '/^<!-- English/a 00000000 00000000 gone'
-  wrong 'ch/README.zh.md:10: the record of the sections is old; scripts/languages --update renews it'
+  wrong 'ch/README.zh.md:10: the record of the sections is old; scripts/text/languages --update renews it'
 }
 
 @test "languages complains of text below the record" {
@@ -317,13 +317,13 @@ recorded ch/README.zh.md'
 }
 
 @test "languages finds the pages of its repository by itself" {
-  mkdir -p scripts chapters/01-x samples/y elsewhere
-  cp -r "$ROOT/scripts/languages" "$ROOT/scripts/lib" scripts
+  mkdir -p scripts/text chapters/01-x samples/y elsewhere
+  cp -r "$ROOT/scripts/text" "$ROOT/scripts/lib" scripts
   for page in README.md chapters/A.md chapters/01-x/README.zh.md \
     samples/y/README.md elsewhere/README.md; do
     echo '# A' >"$page"
   done
-  run scripts/languages
+  run scripts/text/languages
   assert_failure 1
   assert_output 'README.md:1: there is no README.zh.md
 chapters/A.md:1: there is no chapters/A.zh.md
@@ -332,12 +332,12 @@ samples/y/README.md:1: there is no samples/y/README.zh.md'
 }
 
 @test "languages explains itself, and refuses arguments that it does not know" {
-  run "$ROOT/scripts/languages" --help
+  run "$ROOT/scripts/text/languages" --help
   assert_success
   assert_line --index 0 'usage: languages [--update | --accept] [FILE...]'
   for arguments in --nonsense '--update --accept'; do
     # shellcheck disable=SC2086 # several arguments
-    run "$ROOT/scripts/languages" $arguments
+    run "$ROOT/scripts/text/languages" $arguments
     assert_failure 2
   done
 }

@@ -1,4 +1,4 @@
-# snippets.bats -- scripts/snippets, which fills the C blocks of the READMEs
+# snippets.bats -- scripts/text/snippets, which fills the C blocks of the READMEs
 
 setup() {
   load ../lib/course
@@ -48,14 +48,14 @@ page() { # LINE... -- writes README.md
 }
 
 wrong() { # COMPLAINT... -- what snippets says to README.md, whole
-  run "$ROOT/scripts/snippets" README.md
+  run "$ROOT/scripts/text/snippets" README.md
   assert_failure 1
   assert_output "$(printf '%s\n' "$@")"
 }
 
 filled() { # NAME CODE -- snippets fills the block of p.c's NAME with CODE
   page 'Text.' '' "<!-- p.c: $1 -->" '```c' 'old' '```' '' 'More.'
-  run "$ROOT/scripts/snippets" README.md
+  run "$ROOT/scripts/text/snippets" README.md
   assert_success
   assert_output 'filled README.md'
   run cat README.md
@@ -125,7 +125,7 @@ if (fd)
   mv README.md b.md
   page '<!-- ../p.c: end -->' '```c' '```'
   mv README.md a/b/README.md
-  run "$ROOT/scripts/snippets" a/b/README.md b.md
+  run "$ROOT/scripts/text/snippets" a/b/README.md b.md
   assert_success
   assert_equal "$(sed -n 3p b.md)" 'return 0;'
   assert_equal "$(sed -n 3p a/b/README.md)" 'return 0;'
@@ -133,7 +133,7 @@ if (fd)
 
 @test "snippets keeps the margin of a block in a list" {
   page '1. Do this:' '' '   <!-- p.c: listen -->' '   ```c' '   ```'
-  run "$ROOT/scripts/snippets" README.md
+  run "$ROOT/scripts/text/snippets" README.md
   assert_success
   assert_equal "$(sed -n 5,7p README.md)" '   int fd = 3;
    if (fd)
@@ -143,11 +143,11 @@ if (fd)
 @test "snippets leaves a page alone that is right" {
   page '<!-- p.c: end -->' '```c' 'return 0;' '```' '```sh' 'ls' '```'
   touch -d 2001-01-01 README.md
-  run "$ROOT/scripts/snippets" README.md
+  run "$ROOT/scripts/text/snippets" README.md
   assert_success
   refute_output
   assert_equal "$(date -r README.md +%Y)" 2001
-  run "$ROOT/scripts/snippets" --check README.md
+  run "$ROOT/scripts/text/snippets" --check README.md
   assert_success
   refute_output
 }
@@ -155,7 +155,7 @@ if (fd)
 @test "snippets fills a page that is longer than a buffer, and keeps its mode" {
   page '<!-- p.c: end -->' '```c' '```' "$(seq 20000)"
   chmod 640 README.md
-  run "$ROOT/scripts/snippets" README.md
+  run "$ROOT/scripts/text/snippets" README.md
   assert_success
   assert_equal "$(tail -n +5 README.md | cksum)" "$(seq 20000 | cksum)"
   assert_equal "$(stat -c %a README.md)" 640
@@ -164,15 +164,15 @@ if (fd)
 @test "snippets --check names a block that has drifted and writes nothing" {
   page '' '<!-- p.c: end -->' '```c' 'return 1;' '```'
   cp README.md before
-  run "$ROOT/scripts/snippets" --check README.md
+  run "$ROOT/scripts/text/snippets" --check README.md
   assert_failure 1
-  assert_output 'README.md:3: the block "p.c: end" has drifted from its source; scripts/snippets fills it'
+  assert_output 'README.md:3: the block "p.c: end" has drifted from its source; scripts/text/snippets fills it'
   cmp README.md before
 }
 
 @test "snippets takes a block that comes from no file, if it says why" {
   page '<!-- not from a file: it is the wrong way -->' '```c' 'gets(s);' '```'
-  run "$ROOT/scripts/snippets" --check README.md
+  run "$ROOT/scripts/text/snippets" --check README.md
   assert_success
   page '<!-- not from a file: -->' '```c' 'gets(s);' '```'
   wrong 'README.md:2: no comment above the c block says its source'
@@ -227,7 +227,7 @@ if (fd)
 @test "snippets lists all that is wrong and still fills what is right" {
   page '<!-- p.c: x -->' '```c' 'a' '```' '<!-- p.c: end -->' '```c' '```' \
     '<!-- p.c: y -->' '```c' 'b' '```'
-  run "$ROOT/scripts/snippets" README.md
+  run "$ROOT/scripts/text/snippets" README.md
   assert_failure 1
   assert_output 'README.md:1: there is no "x" in p.c
 README.md:8: there is no "y" in p.c
@@ -236,24 +236,24 @@ filled README.md'
 }
 
 @test "snippets finds the pages of its repository by itself" {
-  mkdir -p scripts chapters/01-x samples/y elsewhere
-  cp -r "$ROOT/scripts/snippets" "$ROOT/scripts/lib" scripts
+  mkdir -p scripts/text chapters/01-x samples/y elsewhere
+  cp -r "$ROOT/scripts/text" "$ROOT/scripts/lib" scripts
   page '```c' '```'
   for file in README.zh.md chapters/A.md chapters/01-x/README.zh.md \
     samples/y/README.md elsewhere/README.md; do
     cp README.md "$file"
   done
-  run scripts/snippets
+  run scripts/text/snippets
   assert_failure 1
   assert_equal "$(cut -d : -f 1 <<<"$output" | tr '\n' ' ')" \
     'README.md README.zh.md chapters/A.md chapters/01-x/README.zh.md samples/y/README.md '
 }
 
 @test "snippets explains itself, and refuses arguments that it does not know" {
-  run "$ROOT/scripts/snippets" --help
+  run "$ROOT/scripts/text/snippets" --help
   assert_success
   assert_line --index 0 'usage: snippets [--check] [FILE...]'
-  run "$ROOT/scripts/snippets" --nonsense
+  run "$ROOT/scripts/text/snippets" --nonsense
   assert_failure 2
   assert_line --index 0 'usage: snippets [--check] [FILE...]'
 }

@@ -1,4 +1,4 @@
-# transcripts.bats -- scripts/transcripts, which runs the console blocks
+# transcripts.bats -- scripts/text/transcripts, which runs the console blocks
 #
 # shellcheck disable=SC2016,SC1003 # the $ and \ are of the pages
 
@@ -13,7 +13,7 @@ page() { # LINE... -- writes README.md, with >>> for the fences
 }
 
 transcripts() { # [ARGUMENT]...
-  "$ROOT/scripts/transcripts" --limit "$limit" "$@" README.md
+  "$ROOT/scripts/text/transcripts" --limit "$limit" "$@" README.md
 }
 
 right() { # COMMANDS -- all commands print what README.md says
@@ -163,7 +163,7 @@ SERVER='trap "echo caught; exit 0" INT; echo ready; while :; do sleep 0.02; done
 
 @test "transcripts sends SIGINT also where it is ignored itself, as in the background" {
   page '<!-- background -->' '>>>console' "\$ sh -c '$SERVER'" 'ready' '^Ccaught' '>>>'
-  run env --ignore-signal=INT,QUIT "$ROOT/scripts/transcripts" --limit "$limit" README.md
+  run env --ignore-signal=INT,QUIT "$ROOT/scripts/text/transcripts" --limit "$limit" README.md
   assert_output "README.md: 1 command"
   assert_success
 }
@@ -202,7 +202,7 @@ SERVER='trap "echo caught; exit 0" INT; echo ready; while :; do sleep 0.02; done
 }
 
 @test "transcripts gives each page a network of its own, and runs pages side by side" {
-  "$ROOT/scripts/alone" --check || skip "no namespaces can be made here"
+  "$ROOT/scripts/lib/alone" --check || skip "no namespaces can be made here"
   readlink /proc/self/ns/net >nets
   page '>>>console' "\$ readlink /proc/self/ns/net >>$PWD/nets" \
     "\$ until [ \$(wc -l <$PWD/nets) = 3 ]; do sleep 0.02; done" '>>>'
@@ -295,15 +295,15 @@ README.md:18: the block is never closed'
 }
 
 @test "transcripts finds the English pages of its repository by itself" {
-  mkdir -p scripts chapters/01-x samples/y elsewhere
-  cp -r "$ROOT/scripts/transcripts" "$ROOT/scripts/alone" "$ROOT/scripts/lib" scripts
+  mkdir -p scripts/text chapters/01-x samples/y elsewhere
+  cp -r "$ROOT/scripts/text" "$ROOT/scripts/lib" scripts
   page '>>>console' '$ echo a' 'a' '>>>'
   for file in README.zh.md chapters/A.md chapters/01-x/README.md \
     samples/y/README.md elsewhere/README.md; do
     cp README.md "$file"
   done
   echo 'No console block.' >chapters/B.md
-  run scripts/transcripts
+  run scripts/text/transcripts
   assert_success
   assert_output 'README.md: 1 command
 chapters/A.md: 1 command
@@ -312,16 +312,16 @@ samples/y/README.md: 1 command'
 }
 
 @test "transcripts explains itself, and refuses arguments that it does not know" {
-  run "$ROOT/scripts/transcripts" --help
+  run "$ROOT/scripts/text/transcripts" --help
   assert_success
   assert_line --index 0 \
     'usage: transcripts [--list] [--limit SECONDS] [-j PAGES] [FILE...]'
   for arguments in --nonsense '-j x' --limit; do
     # shellcheck disable=SC2086 # several arguments
-    run "$ROOT/scripts/transcripts" $arguments
+    run "$ROOT/scripts/text/transcripts" $arguments
     assert_failure 2
   done
-  run "$ROOT/scripts/transcripts" nothing.md
+  run "$ROOT/scripts/text/transcripts" nothing.md
   assert_failure 1
   assert_output 'nothing.md:1: there is no such page'
 }

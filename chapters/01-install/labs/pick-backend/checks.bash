@@ -1,5 +1,5 @@
 # checks.bash -- a base by features, by names to avoid, and by the environment.
-# shellcheck disable=SC2034 # ENVIRONMENT is for scripts/lab-check
+# shellcheck disable=SC2034 # ENVIRONMENT is for scripts/labs/check
 
 lab make 2 40
 # What is asked, and the back end that fits, or none.

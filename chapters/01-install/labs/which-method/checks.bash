@@ -24,7 +24,7 @@ expect_on_stderr() { # REGEX
 
 # Run it with these variables: the whole output is right, and ends with METHOD.
 says() { # METHOD [VARIABLE=VALUE...]
-  # shellcheck disable=SC2034 # for scripts/lab-check
+  # shellcheck disable=SC2034 # for scripts/labs/check
   ENVIRONMENT=("LSAN_OPTIONS=$LEAKS" "${@:2}")
   step "${*:2}${2+ }./which-method: $1 is in use" "${*:2}${2+ }./which-method：正在使用 $1"
   run_it
@@ -104,7 +104,7 @@ check 2 "What goes wrong" none_left \
   "所有后端都被禁用时，说明原因并失败退出"
 none_left() {
   local all=("EVENT_NOEPOLL=$OFF" "EVENT_NOPOLL=$OFF" "EVENT_NOSELECT=$OFF")
-  # shellcheck disable=SC2034 # for scripts/lab-check
+  # shellcheck disable=SC2034 # for scripts/labs/check
   ENVIRONMENT=("LSAN_OPTIONS=$LEAKS" "${all[@]}")
   step "${all[*]} ./which-method: exit status 1" "${all[*]} ./which-method：退出码为 1"
   run_it

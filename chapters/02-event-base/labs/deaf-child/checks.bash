@@ -98,7 +98,7 @@ check 1 "After fork" many_are_frozen \
   "许多客户端都能被冻结，被冻结的还能再冻结一次"
 many_are_frozen() {
   local i text=$TEXT
-  # shellcheck disable=SC2034 # for scripts/lab-check
+  # shellcheck disable=SC2034 # for scripts/labs/check
   MAX_PROCESSES=40
   step "12 clients become frozen, one after the other, each a letter later" "12 个客户端先后被冻结，每次都多一个字母"
   start

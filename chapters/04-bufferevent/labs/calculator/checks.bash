@@ -202,7 +202,7 @@ check 1 "Watermarks" drops_the_idle \
   "一分钟什么也不发、或者什么也不读的客户端会被断开"
 drops_the_idle() {
   local speed=$((200 / PATIENCE > 8 ? 200 / PATIENCE : 8)) began
-  # shellcheck disable=SC2034 # for scripts/lab-steps.bash
+  # shellcheck disable=SC2034 # for scripts/labs/steps.bash
   LIMIT_MS=5000 STILL_MS=5000
   fast_clock "$speed" # a minute passes in three seconds
   step "D sends 100000 empty lines and reads none of the answers" "D 发出 100000 个空行，一个应答也不读"

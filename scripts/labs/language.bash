@@ -1,4 +1,4 @@
-# lab-language.bash -- in which language the tools of the labs speak: Chinese where
+# language.bash -- in which language the tools of the labs speak: Chinese where
 # the locale is, else English.
 #
 # A locale that the system does not have, or one with another encoding than UTF-8,

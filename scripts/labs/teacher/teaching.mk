@@ -8,21 +8,21 @@ test-grading: ## run the tests of labs, grading and handouts (minutes)
 	@scripts/test tests/grading/*.bats
 
 test-the-tests: all ## put each known defect back: its tests must fail
-	@scripts/test-the-tests
+	@tests/broken/test-the-tests
 
 test-labs: ## prove each lab: starter, solution, mutants (QUICK=1: some)
-	@scripts/test-labs $(if $(QUICK),--sample) $(LABS)
+	@scripts/labs/teacher/test-labs $(if $(QUICK),--sample) $(LABS)
 
 # Words with blanks or quotation marks come whole through the environment.
 export SUBMISSIONS OUT LABS NN NAME
 
 grade: ## SUBMISSIONS=dir [OUT=dir] [LABS=..] [AFRESH=1]: grade submissions
-	@scripts/grade $(if $(AFRESH),--afresh) $(if $(SUBMISSIONS),"$$SUBMISSIONS" $(if $(OUT),"$$OUT"))
+	@scripts/labs/teacher/grade $(if $(AFRESH),--afresh) $(if $(SUBMISSIONS),"$$SUBMISSIONS" $(if $(OUT),"$$OUT"))
 
 handout: ## OUT=dir [FORMAT=gradescope|github]: the course without solutions
-	@scripts/handout $(if $(FORMAT),--$(FORMAT)) "$$OUT"
+	@scripts/labs/teacher/handout $(if $(FORMAT),--$(FORMAT)) "$$OUT"
 
 new-lab: ## NN=.. NAME=..: the template of a lab
-	@scripts/new-lab "$$NN" "$$NAME"
+	@scripts/labs/teacher/new-lab "$$NN" "$$NAME"
 
 .PHONY: test-tools test-grading test-the-tests test-labs grade handout new-lab

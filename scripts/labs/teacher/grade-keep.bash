@@ -6,7 +6,7 @@
 # written under another name first, so there is a whole record or none. The key holds
 # the checksums of all that the result depends on: it is used again for nothing else.
 #
-# shellcheck disable=SC2034,SC2154 # variables of scripts/grade
+# shellcheck disable=SC2034,SC2154 # variables of scripts/labs/teacher/grade
 
 # One run at a time writes to a folder. Jobs of a run that was killed may still be at
 # work: they hold the lock until they end.
@@ -33,7 +33,7 @@ note_work() {
 find_keys() {
   local id folder
   GRADER=$({
-    cat "$HERE"/{grade,alone,lab-*} "$HERE"/lib/*
+    cat "$HERE"/grade* "$HERE"/../*.* "$HERE"/../{check,report,source} "$HERE"/../../lib/*
     cc -dumpfullversion -dumpmachine
     pkg-config --modversion libevent
     echo "$1 $LAB_LANGUAGE ${SANDBOX-} ${PATIENCE-}"
@@ -41,7 +41,7 @@ find_keys() {
   for id in "${LIST[@]}"; do
     folder=$(folder_of "$id")
     LAB_KEY["$id"]=$({
-      cat "$folder"/{checks,hidden}.bash "$folder"/TASK* "$("$HERE/lab-source" file "$folder")"
+      cat "$folder"/{checks,hidden}.bash "$folder"/TASK* "$("$HERE/../source" file "$folder")"
       grep -hE '^##+ ' "$folder"/../../README*.md
     } 2>/dev/null | sha256sum | cut -c 1-16)
   done

@@ -1,11 +1,19 @@
-/* NAME.c -- the template of a lab's program, for scripts/new-lab. */
-#include <ctype.h>
+/* probe.c -- a program that is known to be right: where it fails the checks
+ * of scripts/labs/machine.bash, the machine is at fault, and nothing is graded
+ * there.
+ *
+ * Build: cc -o probe probe.c -levent_core
+ * Run:   ./probe PORT | leak | crash
+ *
+ * It echoes, as most labs do; or it leaks, or uses what was freed, which has to
+ * be seen.
+ */
 #include <err.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 
 #include <event2/buffer.h>
@@ -20,34 +28,6 @@ struct conn {
 
 static LIST_HEAD(conn_list, conn) conns = LIST_HEAD_INITIALIZER(conns);
 
-/* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
- * would not say: getaddrinfo(3) takes 70000 for 4464. */
-static int parse_port(const char *text)
-{
-    char *end;
-    long port = strtol(text, &end, 10);
-
-    if (!isdigit((unsigned char)text[0]) || *end != '\0' || port > 65535)
-        return -1;
-    return (int)port;
-}
-
-/* Say where FD listens: given port 0, only the kernel knows. */
-static void print_ready(evutil_socket_t fd)
-{
-    struct sockaddr_storage address;
-    socklen_t length = sizeof(address);
-    char host[NI_MAXHOST], port[NI_MAXSERV];
-
-    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
-        err(1, "getsockname");
-    int error = getnameinfo((struct sockaddr *)&address, length, host,
-        sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
-    if (error)
-        errx(1, "getnameinfo: %s", gai_strerror(error));
-    printf("listening on %s port %s\n", host, port);
-}
-
 static void conn_free(struct conn *conn)
 {
     LIST_REMOVE(conn, next);
@@ -57,12 +37,7 @@ static void conn_free(struct conn *conn)
 
 static void read_cb(struct bufferevent *bev, void *arg)
 {
-#ifdef SOLUTION
-    if (bufferevent_write_buffer(bev, bufferevent_get_input(bev)) < 0)
-        errx(1, "cannot queue an answer");
-#else
-    /* yours: send back what came */
-#endif
+    bufferevent_write_buffer(bev, bufferevent_get_input(bev));
 }
 
 static void event_cb(struct bufferevent *bev, short what, void *arg)
@@ -91,41 +66,65 @@ static void signal_cb(evutil_socket_t signum, short what, void *arg)
     event_base_loopbreak(arg);
 }
 
-int main(int argc, char **argv)
+static void serve(struct event_base *base, int port)
 {
-    int port = argc == 2 ? parse_port(argv[1]) : 8888;
-
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    signal(SIGPIPE, SIG_IGN);
-    if (argc > 2 || port < 0) {
-        fprintf(stderr, "usage: NAME [PORT]\n");
-        return 2;
-    }
-
-    struct event_base *base = event_base_new();
-    if (!base)
-        errx(1, "cannot make an event base");
     struct sockaddr_in address = {
         .sin_family = AF_INET,
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
         .sin_port = htons((in_port_t)port),
     };
+    socklen_t length = sizeof(address);
     struct evconnlistener *listener = evconnlistener_new_bind(base, accept_cb,
-        base, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, -1,
+        base, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, SOMAXCONN,
         (struct sockaddr *)&address, sizeof(address));
-    if (!listener)
-        err(1, "cannot listen on port %d", port);
     struct event *terminate = evsignal_new(base, SIGTERM, signal_cb, base);
+
+    if (!listener)
+        err(1, "cannot listen on 127.0.0.1");
     if (!terminate || event_add(terminate, NULL) < 0)
         errx(1, "cannot add an event");
-
-    print_ready(evconnlistener_get_fd(listener));
-    int result = event_base_dispatch(base);
-
+    if (getsockname(evconnlistener_get_fd(listener),
+            (struct sockaddr *)&address, &length) != 0)
+        err(1, "getsockname");
+    printf("listening on 127.0.0.1 port %d\n", ntohs(address.sin_port));
+    event_base_dispatch(base);
     while (!LIST_EMPTY(&conns))
         conn_free(LIST_FIRST(&conns));
     event_free(terminate);
     evconnlistener_free(listener);
+}
+
+/* What the sanitizer has to find: a block that nothing points to, or one that
+ * is used after it was freed. */
+static int do_wrong(const char *how)
+{
+    char *volatile block = calloc(1, 100);
+
+    if (!block)
+        err(1, "cannot allocate");
+    if (strcmp(how, "leak") == 0) {
+        /* cppcheck-suppress memleak */
+        block = NULL;
+        return 0;
+    }
+    free(block);
+    /* cppcheck-suppress deallocuse */
+    return block[7];
+}
+
+int main(int argc, char **argv)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    signal(SIGPIPE, SIG_IGN);
+    if (argc != 2)
+        errx(2, "usage: probe PORT | leak | crash");
+    if (argv[1][0] > '9')
+        return do_wrong(argv[1]);
+
+    struct event_base *base = event_base_new();
+    if (!base)
+        errx(1, "cannot make an event base");
+    serve(base, atoi(argv[1]));
     event_base_free(base);
-    return result < 0 ? 1 : 0;
+    return 0;
 }

@@ -4,7 +4,7 @@
 # another order of the functions change nothing. What the starter has is taken out
 # before. Its two limits are lengths of runs in tokens.
 #
-# shellcheck disable=SC2154 # variables of scripts/grade
+# shellcheck disable=SC2154 # variables of scripts/labs/teacher/grade
 
 STARTER_RUN=12               # so much in a row, and it is the starter's
 SIMILAR_RUN=24               # so much in a row counts as the same
@@ -38,17 +38,17 @@ gather() { # ID TO
 compare_lab() { # ID FOLDER
   local files
   mkdir -p "$2" && gather "$1" "$2" || return 1
-  "$HERE/lab-source" starter "$(folder_of "$1")" >"$2/starter" || return 1
+  "$HERE/../source" starter "$(folder_of "$1")" >"$2/starter" || return 1
   (
     cd "$2" || exit 1
     compgen -G '*.c' >/dev/null || exit 0
     mapfile -t files < <(printf '%s\n' ./*.c | sed 's|^\./||' | sort -n)
     limited_sim -n -T -S -r "$STARTER_RUN" "${files[@]}" / starter >runs || exit 1
-    awk -f "$HERE/lib/grade-own-lines.awk" runs "${files[@]}" || exit 1
+    awk -f "$HERE/grade-own-lines.awk" runs "${files[@]}" || exit 1
     mapfile -t files < <(printf '%s\n' ./*.own | sed '/[*]/d; s|^\./||' | sort -n)
     ((${#files[@]} > 1)) || exit 0
     limited_sim -ae -p -t "$SIMILAR_LIMIT" -r "$SIMILAR_RUN" "${files[@]}" >percentages || exit 1
-    awk -v least="$LEAST_TOKENS" -f "$HERE/lib/grade-pairs.awk" percentages
+    awk -v least="$LEAST_TOKENS" -f "$HERE/grade-pairs.awk" percentages
   )
 }
 

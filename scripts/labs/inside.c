@@ -1,4 +1,4 @@
-/* lab-inside.c -- linked to each program of a lab: what a check can do only
+/* inside.c -- linked to each program of a lab: what a check can do only
  * from within the program, and only when the check asks for it by a variable.
  *
  * LAB_CLOCK=N lets the program's time pass N times as fast, so that a time-out
@@ -176,7 +176,7 @@ ssize_t writev(int fd, const struct iovec *pieces, int count)
     return syscall(SYS_writev, fd, pieces, count);
 }
 
-/* The next two are called in place of libevent's: scripts/lab-check sends the
+/* The next two are called in place of libevent's: scripts/labs/check sends the
  * program's calls here, with the option --wrap of ld(1). */
 const char *__wrap_event_get_version(void)
 {

@@ -1,9 +1,9 @@
-/* lab-leaks.c -- linked to each program of a lab: what it never freed is found
+/* leaks.c -- linked to each program of a lab: what it never freed is found
  * however it ends, and it cannot turn that off. Asked by a signal, it says how
  * much memory is in use meanwhile.
  *
  * LeakSanitizer looks when exit(3) is called. A program that leaves by _exit(2)
- * would not be looked at, so scripts/lab-check sends such calls here, with the
+ * would not be looked at, so scripts/labs/check sends such calls here, with the
  * option --wrap of ld(1).
  */
 #include <sanitizer/lsan_interface.h>

@@ -1,13 +1,13 @@
-# lab-machine.bash -- whether labs can be graded on this machine, and if not, why.
+# machine.bash -- whether labs can be graded on this machine, and if not, why.
 #
 # A machine that cannot run a right program must never be told as a wrong program,
-# or as a right one. So lab-check looks first at what it needs, and then lets
-# lab-probe.c, which is known to be right, go through the same compiler, box and
+# or as a right one. So check looks first at what it needs, and then lets
+# probe.c, which is known to be right, go through the same compiler, box and
 # checks. What is wrong is said in words that a person can act on, and the exit
 # status is 125.
 #
 # shellcheck disable=SC2030,SC2031 # the probe is a subshell with values of its own
-# shellcheck disable=SC2034 # lab-check and lab-steps.bash use these variables
+# shellcheck disable=SC2034 # check and steps.bash use these variables
 
 NEEDED_MB=64 # of disk for the build and for what the checks send
 TOOLS=(awk base64 cat cc chmod cmp comm cp cut env find grep head install kill mkdir
@@ -17,7 +17,7 @@ TOOLS=(awk base64 cat cc chmod cmp comm cp cut env find grep head install kill m
 # Say what is wrong with the machine, and give up.
 trouble() { # EN ZH
   [[ ! -t 2 ]] || printf '\r\033[K' >&2
-  say "lab-check: nothing was graded: $1" "lab-check：没有评分：$2" >&2
+  say "check: nothing was graded: $1" "check：没有评分：$2" >&2
   finish 125
 }
 
@@ -196,18 +196,18 @@ state_of_machine() {
   stat -L -c '%n %s %i %Y' -- "${files[@]}" {/usr,"$PREFIX"}/{include,lib*,lib/*}/{event2/event.h,sys/queue.h,libevent*.so,libc.so} 2>&1
   cat /proc/sys/kernel/{random/boot_id,osrelease,randomize_va_space} /proc/sys/vm/{overcommit_memory,mmap_rnd_bits} \
     /proc/sys/user/max_user_namespaces /sys/fs/cgroup/{memory,pids}.max 2>&1
-  cat "$HERE"/lab-{check,machine.bash,steps.bash,probe.c,inside.c,leaks.c} | cksum
+  cat "$HERE"/{check,machine.bash,steps.bash,probe.c,inside.c,leaks.c} | cksum
 } 2>/dev/null
 
 # Let the program go through, unless it did so on a machine in this state in the last
 # hour.
 prove_machine() {
-  local state known="${HERE%/*}/build/labs/.machine-$KIND-$EUID"
+  local state known="${HERE%/scripts/labs}/build/labs/.machine-$KIND-$EUID"
   state=$(state_of_machine) || true
   [[ ! -f $known || $(<"$known") != "$state" || ! $(find "$known" -mmin -60) ]] || return 0
   (
-    NAME=lab-probe LIBRARIES=-levent_core RESULTS=$ROOM/records
-    SOURCE=$HERE/lab-probe.c FOLDER=$ROOM/probe
+    NAME=probe LIBRARIES=-levent_core RESULTS=$ROOM/records
+    SOURCE=$HERE/probe.c FOLDER=$ROOM/probe
     # It is right, so a limit can only end a hang: a machine that is busy is not broken.
     PATIENCE=100 CHECK_S=30
     mkdir -p "$FOLDER" "$ROOM/work"

@@ -1,6 +1,6 @@
 # grade-results.bash -- from what was graded to what a teacher reads.
 #
-# shellcheck disable=SC2154 # variables of scripts/grade
+# shellcheck disable=SC2154 # variables of scripts/labs/teacher/grade
 
 # Names that a student's folder of results cannot have.
 RESULTS=(grades.csv grades.html grades.json similar.csv not-looked-at.csv)
@@ -15,8 +15,8 @@ finish_student() { # NUMBER STUDENT-NAME
     echo "$id" && cat "$WORK/$1/$id.txt" && echo
   done >"$to/report.txt"
   cat "${results[@]/%/.json}" >"$WORK/$1/all"
-  "$HERE/lab-report" --gradescope <"$WORK/$1/all" >"$to/results.json"
-  "$HERE/lab-report" --junit <"$WORK/$1/all" >"$to/junit.xml"
+  "$HERE/../report" --gradescope <"$WORK/$1/all" >"$to/results.json"
+  "$HERE/../report" --junit <"$WORK/$1/all" >"$to/junit.xml"
   jq -s --arg student "$2" '{student: $student, labs: .}' <"$WORK/$1/all"
 }
 
@@ -50,7 +50,7 @@ write_result() { # NAME COMMAND...
 
 # Without a mark, a spreadsheet takes what is not ASCII for another encoding.
 table() { # grades|similar|not_looked_at
-  jq -r -L "$HERE/lib" --arg table "$1" -f "$HERE/lib/grade-table.jq" "$WORK/grades.json" >"$WORK/table" || return 1
+  jq -r -L "$HERE" --arg table "$1" -f "$HERE/grade-table.jq" "$WORK/grades.json" >"$WORK/table" || return 1
   ! LC_ALL=C grep -q '[^ -~]' "$WORK/table" || printf '\xef\xbb\xbf'
   cat "$WORK/table"
 }
@@ -69,6 +69,6 @@ write_results() {
   write_result grades.csv table grades
   write_result similar.csv table similar
   write_result not-looked-at.csv table not_looked_at
-  write_result grades.html jq -r -L "$HERE/lib" --argjson words "$(words)" -f "$HERE/lib/grade-page.jq" "$WORK/grades.json"
+  write_result grades.html jq -r -L "$HERE" --argjson words "$(words)" -f "$HERE/grade-page.jq" "$WORK/grades.json"
   tell_similar "$WORK/similar.json"
 }

@@ -1,4 +1,4 @@
-# lab-steps.bash -- the words that the checks of a lab are written in.
+# steps.bash -- the words that the checks of a lab are written in.
 #
 # A check is a function. It tells its story in steps, a sentence each in English
 # and in Chinese; between them it acts: starts the program, connects, sends,
@@ -14,7 +14,7 @@
 #   }
 #
 # The file says first what kind of lab it is: lab mend 1 20. All is loaded by
-# scripts/lab-check, which sets PROGRAM (the binary), WORK (a folder of its own),
+# scripts/labs/check, which sets PROGRAM (the binary), WORK (a folder of its own),
 # RESULTS (where records go) and PATIENCE (a factor on every time limit). A text is
 # given with printf's escapes: '\n', '\0', '\x80'.
 #
@@ -487,7 +487,7 @@ log_says() { # CLIENT REGEX
 
 # In a child: nothing of ours stays open but the three standard descriptors. (A
 # fourth, 255, is bash's own and ends with exec.)
-# shellcheck disable=SC2120 # lab-check gives one
+# shellcheck disable=SC2120 # check gives one
 close_ours() { # [BUT]
   local fd
   for fd in "/proc/$BASHPID/fd"/*; do
@@ -898,7 +898,7 @@ watch_allocated() {
   environment LAB_MEMORY=1
 }
 
-# Ask the program, which is at rest, and note what it says (scripts/lab-leaks.c). What
+# Ask the program, which is at rest, and note what it says (scripts/labs/leaks.c). What
 # is compared is after clients like those that came before.
 note_allocated() {
   find_allocated
@@ -950,7 +950,7 @@ are_descriptors_back() {
 }
 
 # What a variable still points to when the program ends counts as a leak too, but for
-# what is libc's and the sanitizer's own (scripts/lab-leaks.c). To be said before the
+# what is libc's and the sanitizer's own (scripts/labs/leaks.c). To be said before the
 # program starts.
 find_all_leaks() {
   ENVIRONMENT+=(LSAN_OPTIONS=use_globals=0:use_stacks=0:use_registers=0:print_suppressions=0)
@@ -961,7 +961,7 @@ environment() { # NAME=VALUE...
   ENVIRONMENT+=("$@")
 }
 
-# The program's time passes so many times as fast (scripts/lab-inside.c): what a
+# The program's time passes so many times as fast (scripts/labs/inside.c): what a
 # task wants after a minute can be seen after a second. To be said before it starts.
 # With a high factor a busy machine, too, is late so many times as much: 60 is much.
 fast_clock() { # FACTOR
@@ -969,19 +969,19 @@ fast_clock() { # FACTOR
 }
 
 # Of what the program sends, the kernel seems to take little at a time, so that the end
-# of it waits in the program (scripts/lab-inside.c). To be said before it starts.
+# of it waits in the program (scripts/labs/inside.c). To be said before it starts.
 short_writes() {
   environment LAB_WRITE=2000
 }
 
 # The program is run with another libevent, as far as the version and the list of back
-# ends go (scripts/lab-inside.c). To be said before it starts.
+# ends go (scripts/labs/inside.c). To be said before it starts.
 other_libevent() { # VERSION METHODS
   environment "LAB_VERSION=$1" "LAB_METHODS=$2"
 }
 
 # Have it said when an event is deleted after its descriptor was closed
-# (scripts/lab-inside.c). To be said before the program starts; expect_order looks.
+# (scripts/labs/inside.c). To be said before the program starts; expect_order looks.
 watch_order() {
   environment LAB_ORDER=1
 }
