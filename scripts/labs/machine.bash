@@ -28,9 +28,9 @@ need_tools() {
   # One that is removed while it is remembered would be called in vain.
   hash -r
   for tool in "${TOOLS[@]}"; do
-    builtin type -P "$tool" >/dev/null || missing+=("$tool")
+    type -P "$tool" >/dev/null || missing+=("$tool")
   done
-  ((EUID != 0)) || builtin type -P setpriv >/dev/null || missing+=(setpriv)
+  ((EUID != 0)) || type -P setpriv >/dev/null || missing+=(setpriv)
   ((${#missing[@]} == 0)) || trouble \
     "these programs are missing: ${missing[*]}. ./scripts/setup installs them" \
     "缺少这些程序：${missing[*]}。请运行 ./scripts/setup 安装"
@@ -154,7 +154,7 @@ tell_no_loopback() {
 # Why no namespaces can be made, for who has to change it.
 explain_namespaces() {
   local file=/proc/sys/user/max_user_namespaces
-  if ! builtin type -P bwrap >/dev/null; then
+  if ! type -P bwrap >/dev/null; then
     say "bubblewrap (bwrap) is missing: ./scripts/setup installs it" "缺少 bubblewrap（bwrap）：请运行 ./scripts/setup 安装"
   elif [[ -r $file && $(<"$file") == 0 ]]; then
     say "$file is 0" "$file 为 0"
@@ -191,12 +191,12 @@ state_of_machine() {
   grep -hE '^(Cap|Seccomp|NoNewPrivs)' /proc/self/status
   for library in asan ubsan; do files+=("$(cc "-print-file-name=lib$library.so")"); done
   for library in cc ld as bwrap socat prlimit setpriv timeout openssl; do
-    files+=("$(builtin type -P "$library")")
+    files+=("$(type -P "$library")")
   done
   stat -L -c '%n %s %i %Y' -- "${files[@]}" {/usr,"$PREFIX"}/{include,lib*,lib/*}/{event2/event.h,sys/queue.h,libevent*.so,libc.so} 2>&1
   cat /proc/sys/kernel/{random/boot_id,osrelease,randomize_va_space} /proc/sys/vm/{overcommit_memory,mmap_rnd_bits} \
     /proc/sys/user/max_user_namespaces /sys/fs/cgroup/{memory,pids}.max 2>&1
-  cat "$HERE"/{check,machine.bash,steps.bash,probe.c,inside.c,leaks.c} | cksum
+  cat "$HERE"/{check,*.bash,*.c,../lib/process.bash} | cksum
 } 2>/dev/null
 
 # Let the program go through, unless it did so on a machine in this state in the last

@@ -50,7 +50,9 @@
 #
 # shellcheck disable=SC2034,SC1111 # variables of the checks; Chinese quotation marks
 
-READY='^listening on .* port [0-9]+$'
+# shellcheck source=scripts/lib/process.bash
+source "${BASH_SOURCE[0]%/*}/../lib/process.bash"
+
 LIMIT_MS=2000 # how long a thing may take on a quick machine
 STILL_MS=500  # how long it may sleep and act then; more if the program has timers
 QUIET_MS=300  # how long a silence is waited for
@@ -189,10 +191,6 @@ record_place() { # FIELD REGEX REGEX
 
 # --- waiting ---
 
-now_ms() {
-  MS=$((${EPOCHREALTIME/[.,]/} / 1000))
-}
-
 # Sleep without a process: nothing ever comes from this pipe.
 nap() { # SECONDS
   read -r -t "$1" -u "$NEVER" || true
@@ -241,31 +239,9 @@ note_delay() {
   done
 }
 
-# Whether there is such a process, and the letter of its state into STATE: see
-# proc(5), stat.
-state_of() { # PID
-  local stat=''
-  # To its end: the name of a process can have a newline in it.
-  { read -r -d '' stat <"/proc/$1/stat"; } 2>/dev/null || [[ $stat ]] || return 1
-  stat=${stat##*) }
-  STATE=${stat:0:1}
-}
-
-is_running() { # PID
-  state_of "$1" && [[ $STATE != [ZX] ]]
-}
-
-is_asleep() { # PID
-  state_of "$1" && [[ $STATE == S ]]
-}
-
-has_ended() { # PID
-  ! is_running "$1"
-}
-
 # --- the program ---
 
-# Start the program and go on at once. Its descriptor 0 is a pipe: type writes
+# Start the program and go on at once. Its descriptor 0 is a pipe: type_in writes
 # into it, end_input closes it.
 launch() { # [ARG...]
   : >"$WORK/stdout"
@@ -313,7 +289,7 @@ start() { # [ARG...]; without: 0, any port
   launch "$@"
   until_true has_line_or_end "$READY"
   has_line "$READY" || fail "no line \"listening on ADDRESS port PORT\" came" "没有输出“listening on ADDRESS port PORT”这一行"
-  PORT=$(sed -nE 's/^listening on .* port ([0-9]+)$/\1/p' "$WORK/stdout" | head -n 1)
+  find_port "$WORK/stdout"
 }
 
 # Run the program to its end; standard input is empty. Sets STATUS; its output
@@ -325,7 +301,7 @@ run() { # [ARG...]
   await_status
 }
 
-type() { # TEXT: into the program's standard input
+type_in() { # TEXT: into the program's standard input
   SENT[stdin]=$1
   printf '%b' "$1" >&"$STDIN"
 }
@@ -517,7 +493,7 @@ send_all() { # CLIENT FILE
   send_file "$1" "$2"
   sender=$!
   until until_true has_ended "$sender"; do
-    find_position "/proc/$sender/fdinfo/3" || continue
+    find_position "$sender" 3 || continue
     [[ $POSITION != "$before" && ! -s $WORK/stopped ]] ||
       fail "the program does not read what the client sends" "程序没有读取客户端发来的数据"
     before=$POSITION
@@ -563,21 +539,12 @@ size_of() { # CLIENT: how many bytes came in all
   echo "$ARRIVED"
 }
 
-# Where somebody stands in a file that he has open, into POSITION: see proc(5),
-# fdinfo. All of a file in /proc has to be read: what is left of one, bash may give
-# to who reads the next.
-find_position() { # FDINFO
-  local text=''
-  { read -r -d '' text <"$1"; } 2>/dev/null || [[ $text ]] || return 1
-  [[ $text =~ ^pos:[[:space:]]*([0-9]+) ]] && POSITION=${BASH_REMATCH[1]}
-}
-
 # How many bytes came in all, into ARRIVED: as long as there is one who writes them
 # down, by where he stands in his file. See proc(5), fdinfo.
 count_bytes() { # CLIENT
-  local process=/proc/${CLIENT[$1]:-none}
-  [[ $process/fd/1 -ef $WORK/$1.out ]] &&
-    find_position "$process/fdinfo/1" && ARRIVED=$POSITION ||
+  local pid=${CLIENT[$1]:-none}
+  [[ /proc/$pid/fd/1 -ef $WORK/$1.out ]] &&
+    find_position "$pid" 1 && ARRIVED=$POSITION ||
     ARRIVED=$(stat -c %s "$WORK/$1.out")
 }
 
@@ -872,14 +839,9 @@ note_resources() {
 # What is measured is the program with all that it has started, and its box, which
 # stays as it is.
 
-memory() { # resident memory in kB: statm of proc(5), in pages of 4 kB
-  local pid pages sum=0
+memory() { # resident memory in kB
   find_family "$RUN"
-  for pid in "${FAMILY[@]}"; do
-    { read -r _ pages _ <"/proc/$pid/statm"; } 2>/dev/null || continue
-    sum=$((sum + 4 * pages))
-  done
-  echo "$sum"
+  memory_of "${FAMILY[@]}"
 }
 
 descriptors() {
@@ -992,15 +954,8 @@ expect_order() {
 }
 
 ticks() {
-  local pid stat fields sum=0
   find_family "$RUN"
-  for pid in "${FAMILY[@]}"; do
-    stat=''
-    { read -r -d '' stat <"/proc/$pid/stat"; } 2>/dev/null || [[ $stat ]] || continue
-    read -r -a fields <<<"${stat##*) }"
-    sum=$((sum + fields[11] + fields[12]))
-  done
-  echo "$sum"
+  ticks_of "${FAMILY[@]}"
 }
 
 # While nothing happens, the program uses no processor time. (On a busy machine one

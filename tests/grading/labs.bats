@@ -431,7 +431,7 @@ done
 echo "${FAMILY[0]}"
 END
   run timeout 60 bash -c "$(
-    sed -n '/^find_family/,/^}/p' "$ROOT/scripts/labs/check"
+    cat "$ROOT/scripts/lib/process.bash"
     cat "$BATS_TEST_TMPDIR/look"
   )"
   assert_success

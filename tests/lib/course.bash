@@ -15,6 +15,8 @@ bats_load_library bats-assert
 bats_require_minimum_version 1.5.0
 # shellcheck source=tests/lib/terminal.bash
 source "${BASH_SOURCE[0]%/*}/terminal.bash"
+# shellcheck source=scripts/lib/process.bash
+source "${BASH_SOURCE[0]%/*}/../../scripts/lib/process.bash"
 
 ROOT=$(cd "${BATS_TEST_DIRNAME%/tests*}" && pwd)
 BUILD=${BUILD:-build}
@@ -50,7 +52,6 @@ for limit in REST_LIMIT TEST_LIMIT LATE_TEST_LIMIT LATE_BUDGET; do
   printf -v "$limit" '%d' $((${!limit} * FACTOR))
 done
 unset limit
-READY='^listening on' # how the line of a server that is ready begins
 declare -A STARTED=() # the log of each program in the background, by its pid
 declare -A RESTING=() # the ticks that it has used, and since when no more
 OTHERS=()             # pids of what else runs: clients, senders, other servers
@@ -149,18 +150,14 @@ spawn() { # NAME [ARG...]
 # Start a server and learn its port from its ready line.
 start() { # NAME [ADDRESS [PORT]]
   spawn "$1" "${2:-127.0.0.1}" "${3:-0}"
-  wait_for_line "$READY"' .* port [0-9]+$'
-  PORT=$(sed -n 's/^listening on .* port //p' "$LOG" | head -n 1)
+  wait_for_line "$READY"
+  find_port "$LOG"
 }
 
 # Poll until the command succeeds. (In a trap, as the end of a test that took too
 # long is, a plain "return" has the status from before the trap.)
 wait_for() { # COMMAND...
-  local end=$((SECONDS + LIMIT))
-  until "$@"; do
-    ((SECONDS < end)) || { fail "waited $LIMIT s in vain for: $*" || return 1; }
-    sleep 0.02
-  done
+  within $((1000 * LIMIT)) "$@" || fail "waited $LIMIT s in vain for: $*" || return 1
 }
 
 has_lines() { # COUNT REGEX
@@ -173,13 +170,13 @@ wait_for_line() { # REGEX [COUNT]
     if ! is_running "$PID" && ! has_lines "${2:-1}" "$1"; then
       fail "ended early, without the line: $1" || return 1
     fi
-    if [[ $1 == "$READY"* ]] && never_ready; then
+    if [[ $1 == "${READY%% .*}"* ]] && never_ready; then
       fail "does not become ready: no line $1" || return 1
     fi
     ((SECONDS < end)) || { fail "waited $LIMIT s in vain for the line: $1" || return 1; }
     sleep 0.02
   done
-  [[ $1 != "$READY"* ]] || : >"$(mark_of ready)"
+  [[ $1 != "${READY%% .*}"* ]] || : >"$(mark_of ready)"
 }
 
 mark_of() { # WORD: a file about the program, for the other tests
@@ -205,15 +202,6 @@ never_ready() {
 
 count_lines() { # REGEX
   grep -cE -- "$1" "$LOG" || [[ $? == 1 ]]
-}
-
-is_running() { # PID
-  local state
-  { read -r _ _ state _ <"/proc/$1/stat"; } 2>/dev/null && [[ $state != [ZX] ]]
-}
-
-has_ended() { # PID
-  ! is_running "$1"
 }
 
 # A client that stays open on descriptor FD; it talks through bash alone.
@@ -266,11 +254,6 @@ assert_exit() { # STATUS [PID]
   assert_equal "exit status $status" "exit status $1"
 }
 
-# Resident memory in kB, and processor time in clock ticks.
-memory_of() { # PID
-  awk '/^VmRSS/ { print $2 }' "/proc/$1/status"
-}
-
 # Assert that a process holds at most so much more memory than before. valgrind
 # needs memory of its own, which grows with what the program has used, and so do
 # the sanitizers.
@@ -279,12 +262,6 @@ assert_grew_at_most() { # KB BEFORE-KB PID
   [[ ! ${UNDER-} ]] || bound=$((bound * 16))
   [[ $BUILD != */asan ]] || bound=$((bound * 4))
   ((grew <= bound)) || fail "memory grew by $grew kB, more than $bound kB"
-}
-
-ticks_of() { # PID
-  local -a fields
-  read -r -a fields <"/proc/$1/stat"
-  echo $((fields[13] + fields[14]))
 }
 
 # Wait until a process has used no processor time for 0.3 seconds; under valgrind
@@ -405,30 +382,14 @@ stop() { # PID
 
 # Bash tells of a job that was killed when it next looks: here.
 kill_quietly() { # PID
-  local i
   {
     kill -KILL "$1"
-    for ((i = 0; i < 250; i++)); do
-      is_running "$1" || break
-      sleep 0.02
-    done
+    within 5000 has_ended "$1" || :
     sleep 0.02
   } 2>/dev/null
 }
 
 # --- the end of a test, and of a file that is late ---
-
-# The processes below a test, except what bats and we keep an eye on it with, into
-# FAMILY: see children in proc(5).
-find_family() { # PID EXCEPT-PID...
-  local i child
-  FAMILY=("$1")
-  for ((i = 0; i < ${#FAMILY[@]}; i++)); do
-    while read -r child; do
-      [[ " ${*:2} " == *" $child "* ]] || FAMILY+=("$child")
-    done < <(cat "/proc/${FAMILY[i]}/task/"*/children 2>/dev/null | tr ' ' '\n')
-  done
-}
 
 # End the test when its time is up, whatever it waits for: what runs in the
 # foreground is ended, and then bash hears the signal.

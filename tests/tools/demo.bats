@@ -45,8 +45,8 @@ make_echo_demo() {
 say "It says back what it hears." "它把听到的话说回去。"
 server echo-server
 talk 'hello\nworld\n' "nc -N 127.0.0.1 $PORT"
-expect client '^world$'
-expect server '^client connected$'
+expect_lines client '^world$'
+expect_lines server '^client connected$'
 END
 }
 
@@ -100,7 +100,7 @@ nothing_left() {
   make_demo wrong <<'END'
 server echo-server
 talk 'hello\n' "nc -N 127.0.0.1 $PORT"
-expect client '^HELLO$'
+expect_lines client '^HELLO$'
 say "never said"
 END
   run -1 demo wrong
@@ -114,7 +114,7 @@ END
 @test "an expectation of a speaker that goes on is given up after LIMIT" {
   make_demo silent <<'END'
 server echo-server
-expect server 'nobody says this'
+expect_lines server 'nobody says this'
 END
   LIMIT=0.2 run -1 demo silent
   assert_line 'demo: silent: expected from server: nobody says this'
@@ -124,8 +124,8 @@ END
 @test "several expectations of a speaker must come in their order" {
   make_demo order <<'END'
 run 'printf "one\ntwo\nthree\ntwo\n"'
-expect printf '^one$' '^two$' '^two$'
-expect printf '^three$' '^one$' '^two$'
+expect_lines printf '^one$' '^two$' '^two$'
+expect_lines printf '^three$' '^one$' '^two$'
 END
   run -1 demo order
   refute_line 'demo: order: expected from printf: ^three$'
@@ -137,7 +137,7 @@ END
   make_demo again <<'END'
 run echo first
 run echo second
-expect echo '^first$'
+expect_lines echo '^first$'
 END
   run -1 demo again
   assert_line 'demo: again:   second'
@@ -147,7 +147,7 @@ END
 @test "an expected regular expression that is none is named" {
   make_demo bracket <<'END'
 run echo hello
-expect echo '('
+expect_lines echo '('
 END
   run -1 demo bracket
   assert_line "demo: bracket: '(' is no regular expression"
@@ -177,9 +177,9 @@ END
   chmod +x "$FIXTURE/build/talker"
   make_demo talks <<'END'
 server talker
-expect server tick
+expect_lines server tick
 client 'echo one; sleep 0.2; echo two'
-expect server '^tick 80$'
+expect_lines server '^tick 80$'
 END
   run -0 demo talks
   assert_output --partial $'client | one\nclient | two\nserver | tick'
@@ -200,7 +200,7 @@ END
 server chorus
 client_start 'until [[ -e go ]]; do sleep 0.01; done; echo "client here"'
 : >go
-expect client '^client here$'
+expect_lines client '^client here$'
 END
   run -0 demo stays
   assert_output --partial $'server | server here\nclient | client here'
@@ -350,9 +350,9 @@ as bartholomew
 client_start "nc -N 127.0.0.1 $PORT"
 as alice
 type_line "it's me"
-expect alice "it's me"
+expect_lines alice "it's me"
 type_line "and me"
-expect bartholomew "and me"
+expect_lines bartholomew "and me"
 client_end
 as alice
 client_end
@@ -371,7 +371,7 @@ END
   chmod +x "$FIXTURE/build/probe"
   make_demo probe <<'END'
 run ./build/probe 'two words'
-expect probe '^arg two words$'
+expect_lines probe '^arg two words$'
 run 'X=1 ./build/probe y; exit 5'
 [[ $STATUS == 5 ]]
 END
@@ -386,7 +386,7 @@ END
 server echo-server
 send_signal INT
 wait_exit 0
-expect server '^bye$'
+expect_lines server '^bye$'
 END
   run -0 demo
   assert_line '$ kill -INT $(pidof echo-server)'
@@ -459,7 +459,7 @@ END
   make_demo typed <<'END'
 server echo-server
 talk 'hello\n' "nc -N 127.0.0.1 $PORT"
-expect client '^hello$'
+expect_lines client '^hello$'
 say "done" "done"
 END
   run -0 on_terminal "INTERACTIVE=1 '$ROOT/scripts/demo' --root '$FIXTURE'" <<<'typed by a person'
@@ -473,7 +473,7 @@ END
 }
 
 @test "INTERACTIVE=1 without a terminal changes nothing" {
-  make_demo talk <<<"talk 'hello\n' cat; expect client hello"
+  make_demo talk <<<"talk 'hello\n' cat; expect_lines client hello"
   INTERACTIVE=1 run -0 demo </dev/null
   assert_line "\$ printf 'hello\n' | cat"
   assert_line 'client | hello'

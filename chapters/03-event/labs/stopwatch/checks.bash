@@ -29,17 +29,17 @@ fires_once() {
   local began
   step "add $ONCE_MS fires, and not too early" "add $ONCE_MS 到时间才触发"
   launch
-  type "add-persist $FAR\n"
+  type_in "add-persist $FAR\n"
   expect_line '^add-persist: pending$'
   now_ms
   began=$MS
-  type "add $ONCE_MS\n"
+  type_in "add $ONCE_MS\n"
   expect_line '^add: pending$'
   expect_line '^fired: non-pending$'
   not_before $((began + ONCE_MS))
   step "it does not fire again, and is non-pending" "不再触发，处于非未决"
   no_more_firing "$ONCE_MS"
-  type 'state\n'
+  type_in 'state\n'
   expect_line '^state: non-pending$'
   step "a second add counts from anew" "第二次 add 重新计时"
   now_ms
@@ -48,17 +48,17 @@ fires_once() {
   expect_line '^fired: non-pending$' 2
   not_before $((began + 2 * ONCE_MS))
   no_more_firing "$ONCE_MS"
-  type 'quit\n'
+  type_in 'quit\n'
   expect_exit 0
   step "a minute is a minute, seen at 60 times the speed" "一分钟就是一分钟（以 60 倍速观察）"
   fast_clock 60
   launch
   now_ms
   began=$MS
-  type "add 70000\n"
+  type_in "add 70000\n"
   expect_line '^fired: non-pending$'
   not_before $((began + 1166))
-  type 'quit\n'
+  type_in 'quit\n'
   expect_exit 0
 }
 
@@ -71,25 +71,25 @@ repeats() {
   launch
   now_ms
   began=$MS
-  type "add-persist $EVERY_MS\n"
+  type_in "add-persist $EVERY_MS\n"
   expect_line '^fired: pending$' 3
   not_before $((began + 3 * EVERY_MS))
   step "del stops it" "del 使它停止"
-  type 'del\n'
+  type_in 'del\n'
   expect_line '^del: non-pending$'
   no_more_firing "$EVERY_MS"
   step "add-persist $((3 * EVERY_MS)) starts it anew, with the new interval" "add-persist $((3 * EVERY_MS)) 让它以新的间隔重新开始"
   now_ms
   began=$MS
-  type "add-persist $((3 * EVERY_MS))\n"
+  type_in "add-persist $((3 * EVERY_MS))\n"
   expect_line '^add-persist: pending$' 2
   expect_line '^fired: pending$' $(($(grep -c '^fired' "$WORK/stdout") + 2))
   not_before $((began + 6 * EVERY_MS))
   step "add ends the repetition: it fires once" "add 结束反复触发：只触发一次"
-  type "add $EVERY_MS\n"
+  type_in "add $EVERY_MS\n"
   expect_line '^fired: non-pending$'
   no_more_firing "$EVERY_MS"
-  type 'quit\n'
+  type_in 'quit\n'
   expect_exit 0
 }
 
@@ -99,23 +99,23 @@ check 1 "The states" fires_by_hand \
 fires_by_hand() {
   step "a timer that waits for nothing fires" "没有在等待任何事件的定时器也会触发"
   launch
-  type 'activate\n'
+  type_in 'activate\n'
   expect_line '^fired: non-pending$'
   step "one that fires once is non-pending after that" "只触发一次的，触发后为非未决"
-  type "add $FAR\n"
+  type_in "add $FAR\n"
   expect_line '^add: pending$'
-  type 'activate\n'
+  type_in 'activate\n'
   expect_line '^fired: non-pending$' 2
-  type 'state\n'
+  type_in 'state\n'
   expect_line '^state: non-pending$'
   step "one that repeats stays pending" "反复触发的，触发后仍未决"
-  type "add-persist $FAR\n"
+  type_in "add-persist $FAR\n"
   expect_line '^add-persist: pending$'
-  type 'activate\n'
+  type_in 'activate\n'
   expect_line '^fired: pending$'
-  type 'state\n'
+  type_in 'state\n'
   expect_line '^state: pending$'
-  type 'quit\n'
+  type_in 'quit\n'
   expect_exit 0
 }
 
@@ -131,13 +131,13 @@ ends_with_its_input() {
   step "add $ONCE_MS, end of input: it fires, then the program ends" \
     "add $ONCE_MS 后输入结束：触发后程序结束"
   launch
-  type "add $ONCE_MS\n"
+  type_in "add $ONCE_MS\n"
   end_input
   expect_exit 0
   expect_output 'add: pending\nfired: non-pending\n'
   step "add-persist $FAR, end of input: the program ends" "add-persist $FAR 后输入结束：程序结束"
   launch
-  type "add-persist $FAR\n"
+  type_in "add-persist $FAR\n"
   end_input
   expect_exit 0
   expect_output 'add-persist: pending\n'
@@ -155,7 +155,7 @@ ends_with_its_input() {
   expect_output 'state: non-pending\nadd: pending\nfired: non-pending\n'
   step "add $FAR, end of input: it sleeps until then, and does not wake up" "add $FAR 后输入结束：一直休眠，不会醒来"
   launch
-  type "add $FAR\n"
+  type_in "add $FAR\n"
   expect_line '^add: pending$'
   end_input
   expect_no_wakeups
@@ -193,7 +193,7 @@ if declare -F watch >/dev/null; then
   }
 fi
 
-# The lines in one piece: type gives them to the kernel one by one.
+# The lines in one piece: type_in gives them to the kernel one by one.
 type_at_once() { # TEXT
   printf '%b' "$1" >"$WORK/typed"
   cat "$WORK/typed" >&"$STDIN"

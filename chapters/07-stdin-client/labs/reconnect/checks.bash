@@ -72,7 +72,7 @@ talks() {
   accepted S
   expect_line '^connected$'
   step "a line goes to the server" "一行内容到达服务器"
-  type "$FIRST\n"
+  type_in "$FIRST\n"
   expect S "$FIRST\n"
   step "65536 bytes that are typed at once do not wait for more" "一次输入的 65536 字节不会等后面的输入"
   make_lines "$WORK/some" 65536
@@ -86,13 +86,13 @@ talks() {
   expect_rest
   expect_memory_within 10240
   step "another line goes to the server; nothing was printed but \"connected\"" "再一行到达服务器；除了“connected”，没有打印别的"
-  type "$SECOND\n"
+  type_in "$SECOND\n"
   expect S "$SECOND\n"
   expect_output 'connected\n'
   step "then it sleeps, and nothing wakes it, for a minute, as it seems" "此后它在睡眠，没有任何东西唤醒它，在它看来有一分钟之久"
   expect_no_wakeups
   step "it is still connected" "它仍然连着"
-  type "$THIRD\n"
+  type_in "$THIRD\n"
   expect S "$THIRD\n"
   expect_output 'connected\n'
 }
@@ -121,8 +121,8 @@ check 1 "Standard input to the server" later \
 later() {
   step "nobody listens, and two lines are typed" "没有人监听，这时输入两行"
   launch_too_early 1000
-  type "$FIRST\n"
-  type "$SECOND\n"
+  type_in "$FIRST\n"
+  type_in "$SECOND\n"
   step "while it waits, the client rests" "等待时，客户端不占用处理器"
   expect_rest
   step "the server comes, and gets both, in order" "服务器来了，按顺序收到这两行"
@@ -130,7 +130,7 @@ later() {
   expect S "$FIRST\n$SECOND\n"
   expect_line '^connected$'
   step "what is typed now arrives too" "现在输入的也能送到"
-  type "$THIRD\n"
+  type_in "$THIRD\n"
   expect S "$THIRD\n"
   expect_nothing_left S
 }
@@ -147,7 +147,7 @@ comes_back() {
   listen S0 "$PORT"
   launch "$PORT" 1000
   accepted S0
-  type "$FIRST\n"
+  type_in "$FIRST\n"
   expect S0 "$FIRST\n"
   note_resources
   for ((i = 1; i <= LOSSES; i++)); do
@@ -155,7 +155,7 @@ comes_back() {
     close "S$((i - 1))"
     expect_lost "$i"
     step "what is typed meanwhile arrives at the server that comes next, and nothing else ($i)" "这期间输入的内容送到下一个服务器，没有别的（第 $i 次）"
-    type "$SECOND $i\n"
+    type_in "$SECOND $i\n"
     come "S$i"
     expect "S$i" "$SECOND $i\n"
     expect_line '^connected$' $((i + 1))
@@ -166,7 +166,7 @@ comes_back() {
   expect_lost $((LOSSES + 1))
   step "the next server gets what is typed" "下一个服务器收到输入的内容"
   come S
-  type "$THIRD\n"
+  type_in "$THIRD\n"
   expect S "$THIRD\n"
   step "the connections that are lost hold neither descriptors nor memory" "断开的连接不占描述符，也不占内存"
   expect_descriptors_back
@@ -186,7 +186,7 @@ expect_lost() { # TIMES
 # a reset.
 break_connection() { # CLIENT
   pause "$1"
-  type "$FIRST\n"
+  type_in "$FIRST\n"
   until_true has_unread
   close "$1"
 }
@@ -351,7 +351,7 @@ ends_well() {
   find_all_leaks
   step "during a pause, with a line that waits" "停顿期间，有一行在等"
   launch_too_early 1000
-  type "$FIRST\n"
+  type_in "$FIRST\n"
   expect_rest
   stop_cleanly
   step "connected, after a loss" "断开过一次之后，处于连接状态"
@@ -362,14 +362,14 @@ ends_well() {
   close S
   expect_line '^lost$'
   come S2
-  type "$SECOND\n"
+  type_in "$SECOND\n"
   expect S2 "$SECOND\n"
   stop_cleanly
   expect_closed S2
   step "while a connection is neither made nor refused" "正在连接、既没有成功也没有被拒绝时"
   listen_full F
   launch "$PORT" 1000
-  type "$FIRST\n"
+  type_in "$FIRST\n"
   nap 0.2
   stop_cleanly
   close F

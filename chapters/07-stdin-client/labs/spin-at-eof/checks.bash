@@ -78,7 +78,7 @@ answers() {
   local i LIMIT_MS=8000 STILL_MS=8000
   call
   step "a line goes to the server" "一行内容到达服务器"
-  type "$FIRST\n"
+  type_in "$FIRST\n"
   expect S "$FIRST\n"
   step "the answer is printed" "应答打印出来"
   send S "$SECOND\n"
@@ -112,7 +112,7 @@ rests() {
   fast_clock 60
   call
   step "a line goes to the server" "一行内容到达服务器"
-  type "$FIRST\n"
+  type_in "$FIRST\n"
   expect S "$FIRST\n"
   step "the input ends; the server is still at work, and the client waits without using the processor" "输入结束；服务器还在工作，客户端等待时不占用处理器"
   end_input
@@ -136,7 +136,7 @@ check 2 "End of input: half-close" server_knows \
 server_knows() {
   call
   step "two lines go to the server" "两行内容到达服务器"
-  type "$FIRST\n$SECOND\n"
+  type_in "$FIRST\n$SECOND\n"
   expect S "$FIRST\n$SECOND\n"
   step "the connection stays open in this direction as long as the input" "只要输入没有结束，这个方向就一直开着"
   expect_rest
@@ -155,7 +155,7 @@ rest_of_answers() {
   find_all_leaks
   call
   step "a line goes to the server, then the input ends" "一行内容到达服务器，然后输入结束"
-  type "$FIRST\n"
+  type_in "$FIRST\n"
   expect S "$FIRST\n"
   end_input
   expect_end
@@ -180,7 +180,7 @@ drains_first() {
   environment EVENT_NOEPOLL=1 # so that the engine knows the calls of poll
   step "the server reads nothing, until more is typed than the kernel takes" "服务器不读；不断输入，直到内核再也装不下"
   call_narrow
-  type "$FIRST\n"
+  type_in "$FIRST\n"
   expect S "$FIRST\n"
   pause S
   watch_blocking
