@@ -8,7 +8,6 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -82,23 +81,6 @@ static int parse_port(const char *text)
     if (!isdigit((unsigned char)text[0]) || *end != '\0' || port > 65535)
         return -1;
     return (int)port;
-}
-
-/* The addresses of HOST and PORT for a stream socket, to be freed with
- * evutil_freeaddrinfo. A name that has none ends the program. */
-static struct evutil_addrinfo *resolve(const char *host, const char *port)
-{
-    struct evutil_addrinfo *list;
-    struct evutil_addrinfo hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = EVUTIL_AI_NUMERICSERV,
-    };
-    int error = evutil_getaddrinfo(host, port, &hints, &list);
-
-    if (error)
-        errx(1, "cannot resolve %s: %s", host, evutil_gai_strerror(error));
-    return list;
 }
 
 /* Print a line on standard output, or on standard error as warnx(3) does. A
@@ -520,7 +502,8 @@ static int conn_start(struct conn *conn, evutil_socket_t fd)
     return conn->person != NULL;
 }
 
-static void accept_cb(evutil_socket_t fd, void *arg)
+static void accept_cb(evutil_socket_t fd, const struct sockaddr *address,
+    socklen_t length, void *arg)
 {
     struct server *server = arg;
     struct conn *conn = calloc(1, sizeof(*conn));
@@ -576,12 +559,15 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN); /* writing to a closed connection must fail */
 
     //> base
-    struct evutil_addrinfo *addresses =
-        argc == 3 ? resolve(argv[1], argv[2]) : resolve("127.0.0.1", "7777");
     struct server server = {.base = event_base_new(), .rooms = rooms_new()};
     if (!server.base)
         errx(1, "cannot make an event base");
     LIST_INIT(&server.conns);
+
+    //> listen
+    server.listeners =
+        listeners_new(server.base, argc == 3 ? argv[1] : "127.0.0.1",
+            argc == 3 ? argv[2] : "7777", accept_cb, NULL, &server);
 
     //> signals
     struct event *interrupt =
@@ -592,9 +578,6 @@ int main(int argc, char **argv)
     add_event(terminate);
 
     //> run
-    server.listeners =
-        listeners_new(server.base, addresses, accept_cb, &server);
-    evutil_freeaddrinfo(addresses);
     listeners_print(server.listeners);
     int result = event_base_dispatch(server.base);
 

@@ -97,7 +97,7 @@ void conn_free(struct conn *conn)
     free(conn->rest.at);
     free(conn->unsent.at);
     free(conn);
-    accept_again(server); /* now there is a descriptor */
+    listeners_resume(server->listeners); /* now there is a descriptor */
 }
 
 /* Have memory from what was begun and does not go on: the client's value, or

@@ -1,6 +1,6 @@
 /* memcache.c -- a cache in memory that speaks memcached's text protocol.
  *
- * Build: cc -o memcache memcache.c conn.c protocol.c store.c -levent_core
+ * Build: cc -o memcache *.c -levent_core
  * Run:   ./memcache [-m MEGABYTES] [ADDRESS PORT]     (64, 127.0.0.1 11211)
  * Try:   printf 'set a 0 0 2\r\nhi\r\nget a\r\n' | nc -N 127.0.0.1 11211
  */
@@ -8,7 +8,6 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -21,12 +20,9 @@
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <event2/listener.h>
 #include <event2/util.h>
 
 #include "server.h"
-
-static const struct timeval SECOND = {1, 0};
 
 enum {
     MEGABYTES = 64,          /* of items, unless told otherwise */
@@ -90,39 +86,6 @@ static int parse_port(const char *text)
     return (int)port;
 }
 
-/* The addresses of HOST and PORT for a stream socket, to be freed with
- * evutil_freeaddrinfo. A name that has none ends the program. */
-static struct evutil_addrinfo *resolve(const char *host, const char *port)
-{
-    struct evutil_addrinfo *list;
-    struct evutil_addrinfo hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = EVUTIL_AI_NUMERICSERV,
-    };
-    int error = evutil_getaddrinfo(host, port, &hints, &list);
-
-    if (error)
-        errx(1, "cannot resolve %s: %s", host, evutil_gai_strerror(error));
-    return list;
-}
-
-/* Say where FD listens: given port 0, only the kernel knows. */
-static void print_ready(evutil_socket_t fd)
-{
-    struct sockaddr_storage address;
-    socklen_t length = sizeof(address);
-    char host[NI_MAXHOST], port[NI_MAXSERV];
-
-    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
-        err(1, "getsockname");
-    int error = getnameinfo((struct sockaddr *)&address, length, host,
-        sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
-    if (error)
-        errx(1, "getnameinfo: %s", gai_strerror(error));
-    print_line(stdout, "listening on %s port %s", host, port);
-}
-
 /* Send small answers at once: with Nagle's algorithm on, the end of a long
  * answer would wait up to 40 ms for the peer's delayed acknowledgement. */
 static void set_nodelay(evutil_socket_t fd)
@@ -141,138 +104,18 @@ static void add_event(struct event *event)
         errx(1, "cannot add an event");
 }
 
-static int enable_all(struct server *server)
-{
-    for (struct evconnlistener **each = server->listeners; *each; each++)
-        if (evconnlistener_enable(*each) < 0)
-            return -1;
-    return 0;
-}
-
-/* The timer goes on: before it ends, no second line is printed; and where this
- * fails, it tries again. */
-void accept_again(struct server *server)
-{
-    if (event_pending(server->rest, EV_TIMEOUT, NULL))
-        enable_all(server);
-}
-
-static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
-    struct sockaddr *address, int length, void *arg)
+static void accept_cb(evutil_socket_t fd, const struct sockaddr *address,
+    socklen_t length, void *arg)
 {
     set_nodelay(fd);
     if (!conn_new(arg, fd))
         print_line(stderr, "no memory for a connection");
 }
 
-/* The timer is persistent: where this fails, the next second tries again. */
-static void rest_cb(evutil_socket_t fd, short what, void *arg)
-{
-    struct server *server = arg;
-
-    if (enable_all(server) == 0)
-        event_del(server->rest);
-}
-
-/* With no descriptor left, accepting would fail without end. It rests until a
- * connection is closed, or a second has passed. */
-static void accept_error_cb(struct evconnlistener *listener, void *arg)
-{
-    struct server *server = arg;
-
-    if (!event_pending(server->rest, EV_TIMEOUT, NULL)) {
-        print_line(stderr, "cannot accept, trying again in a second: %s",
-            strerror(errno));
-        if (event_add(server->rest, &SECOND) < 0)
-            return;
-    }
-    for (struct evconnlistener **each = server->listeners; *each; each++)
-        evconnlistener_disable(*each);
-}
-
 /* A cache has nothing to finish: it leaves at once. */
 static void signal_cb(evutil_socket_t signum, short what, void *arg)
 {
     event_base_loopbreak(arg);
-}
-
-/* Where the name that was asked for has an address twice, once is enough. */
-static int is_repeated(
-    const struct evutil_addrinfo *list, const struct evutil_addrinfo *address)
-{
-    for (; list != address; list = list->ai_next)
-        if (list->ai_addrlen == address->ai_addrlen &&
-            memcmp(list->ai_addr, address->ai_addr, address->ai_addrlen) == 0)
-            return 1;
-    return 0;
-}
-
-/* The port of an address, where it stands. */
-static in_port_t *port_in(struct sockaddr *address)
-{
-    return address->sa_family == AF_INET6
-               ? &((struct sockaddr_in6 *)address)->sin6_port
-               : &((struct sockaddr_in *)address)->sin_port;
-}
-
-/* The port that LISTENER has. */
-static in_port_t port_of(struct evconnlistener *listener)
-{
-    struct sockaddr_storage address;
-    socklen_t length = sizeof(address);
-
-    if (getsockname(evconnlistener_get_fd(listener),
-            (struct sockaddr *)&address, &length) != 0)
-        err(1, "getsockname");
-    return *port_in((struct sockaddr *)&address);
-}
-
-/* Listen on one address. NULL if this machine does not have it, although a name
- * may; any other failure ends the program. */
-static struct evconnlistener *listen_on(struct server *server,
-    const struct evutil_addrinfo *address, const char *host, const char *port)
-{
-    struct evconnlistener *listener =
-        evconnlistener_new_bind(server->base, accept_cb, server,
-            LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE |
-                (address->ai_family == AF_INET6 ? LEV_OPT_BIND_IPV6ONLY : 0),
-            SOMAXCONN, address->ai_addr, (int)address->ai_addrlen);
-
-    if (listener && evconnlistener_enable(listener) < 0) /* it may not be yet */
-        errx(1, "cannot listen on %s port %s", host, port);
-    if (listener)
-        evconnlistener_set_error_cb(listener, accept_error_cb);
-    else if (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)
-        err(1, "cannot listen on %s port %s", host, port);
-    else
-        warn("cannot listen on %s port %s, family %d", host, port,
-            address->ai_family);
-    return listener;
-}
-
-/* Listen on every address of a name. */
-static void listen_on_all(
-    struct server *server, const char *host, const char *port)
-{
-    struct evutil_addrinfo *list = resolve(host, port), *address;
-    size_t count = 0;
-
-    for (address = list; address; address = address->ai_next)
-        count++;
-    server->listeners = calloc(count + 1, sizeof(*server->listeners));
-    if (!server->listeners)
-        err(1, "cannot listen");
-    count = 0;
-    for (address = list; address; address = address->ai_next) {
-        if (count > 0) /* what the kernel chose for the first */
-            *port_in(address->ai_addr) = port_of(server->listeners[0]);
-        if (!is_repeated(list, address) &&
-            (server->listeners[count] = listen_on(server, address, host, port)))
-            count++;
-    }
-    if (count == 0)
-        errx(1, "no address to listen on");
-    evutil_freeaddrinfo(list);
 }
 
 /* The number of megabytes that TEXT names, or 0 if it names none. */
@@ -300,9 +143,8 @@ static void server_init(struct server *server, uint64_t megabytes)
     server->base = event_base_new();
     if (!server->base)
         errx(1, "cannot make an event base");
-    server->rest = event_new(server->base, -1, EV_PERSIST, rest_cb, server);
     server->patrol = event_new(server->base, -1, EV_PERSIST, patrol_cb, server);
-    if (!server->rest || !server->patrol)
+    if (!server->patrol)
         errx(1, "cannot make an event");
 }
 
@@ -310,11 +152,8 @@ static void server_end(struct server *server)
 {
     while (!LIST_EMPTY(&server->conns))
         conn_free(LIST_FIRST(&server->conns));
-    for (struct evconnlistener **each = server->listeners; *each; each++)
-        evconnlistener_free(*each);
-    free(server->listeners);
+    listeners_free(server->listeners);
     event_free(server->patrol);
-    event_free(server->rest);
     event_base_free(server->base);
     store_free(server->cache.store);
 }
@@ -340,8 +179,9 @@ int main(int argc, char **argv)
 
     //> listen
     server_init(&server, megabytes);
-    listen_on_all(&server, argc == 3 ? argv[1] : "127.0.0.1",
-        argc == 3 ? argv[2] : "11211");
+    server.listeners =
+        listeners_new(server.base, argc == 3 ? argv[1] : "127.0.0.1",
+            argc == 3 ? argv[2] : "11211", accept_cb, NULL, &server);
 
     //> signals
     struct event *interrupt =
@@ -352,8 +192,7 @@ int main(int argc, char **argv)
     add_event(terminate);
 
     //> run
-    for (struct evconnlistener **each = server.listeners; *each; each++)
-        print_ready(evconnlistener_get_fd(*each));
+    listeners_print(server.listeners);
     int result = event_base_dispatch(server.base);
 
     //> clean-up

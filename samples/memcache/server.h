@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <event2/util.h>
 
+#include "listen.h"
 #include "protocol.h"
 
 enum {
@@ -14,9 +15,8 @@ enum {
 /* The connections take turns, so one input is enough for all of them. */
 struct server {
     struct event_base *base;
-    struct evconnlistener **listeners; /* a NULL is the last */
-    struct event *rest;                /* pending while they rest */
-    struct event *patrol;              /* pending while clients hold memory */
+    struct listeners *listeners;
+    struct event *patrol; /* pending while clients hold memory */
     struct cache cache;
     LIST_HEAD(conn_list, conn) conns;
     TAILQ_HEAD(holder_list, conn) holders; /* silent for longest: first */
@@ -33,8 +33,5 @@ void conn_free(struct conn *conn);
 
 /* Each second: a client that has begun something is to go on with it. */
 void patrol_cb(evutil_socket_t fd, short what, void *arg);
-
-/* Accept again, if this was given up: there is a descriptor. */
-void accept_again(struct server *server);
 
 #endif

@@ -154,9 +154,10 @@ static void conn_free(struct conn *conn)
     if (conn->step)
         event_free(conn->step);
     free(conn);
-    if (proxy->draining && LIST_EMPTY(&proxy->conns))
+    if (proxy->listeners)
+        listeners_resume(proxy->listeners);
+    else if (LIST_EMPTY(&proxy->conns))
         event_base_loopbreak(proxy->base);
-    proxy_go_on(proxy);
 }
 
 /* Close with a reset. A plain close would tell the peer that it has all. */

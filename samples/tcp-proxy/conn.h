@@ -3,9 +3,9 @@
 #include <sys/socket.h>
 
 #include <event2/event.h>
-#include <event2/listener.h>
 #include <event2/util.h>
 
+#include "listen.h"
 #include "lookup.h"
 
 struct upstream {
@@ -22,12 +22,8 @@ enum { CHECKS = 4 };
 struct proxy {
     struct event_base *base;
     struct lookups lookups;
-    struct evconnlistener **listeners; /* one for each address of ours */
-    int listening;                     /* how many they are */
-    int draining;                /* a signal has come: nobody is accepted */
+    struct listeners *listeners; /* NULL once a signal has come */
     int spare;                   /* descriptor of the next one's upstream */
-    int resting;                 /* accepting is paused: none is left */
-    struct event *rest;          /* looks each second whether it can go on */
     struct timeval limit;        /* for a name, and for each connect */
     const struct timeval *check; /* from one look for silence to the next */
     struct timeval grace;        /* for what is open at a signal */
@@ -42,6 +38,3 @@ void conn_new(struct proxy *proxy, evutil_socket_t fd,
 
 /* Print the summary, and free it. */
 void conn_end(struct conn *conn, const char *how);
-
-/* Descriptors have been closed: accept again, if that was paused. */
-void proxy_go_on(struct proxy *proxy);

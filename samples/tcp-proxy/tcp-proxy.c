@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -22,7 +20,6 @@
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <event2/listener.h>
 #include <event2/util.h>
 
 #include "conn.h"
@@ -102,39 +99,6 @@ static struct timeval parse_seconds(const char *text, int parts)
     return (struct timeval){whole, (long)((seconds - (double)whole) * 1e6)};
 }
 
-/* The addresses of HOST and PORT for a stream socket, to be freed with
- * evutil_freeaddrinfo. A name that has none ends the program. */
-static struct evutil_addrinfo *resolve(const char *host, const char *port)
-{
-    struct evutil_addrinfo *list;
-    struct evutil_addrinfo hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = EVUTIL_AI_NUMERICSERV,
-    };
-    int error = evutil_getaddrinfo(host, port, &hints, &list);
-
-    if (error)
-        errx(1, "cannot resolve %s: %s", host, evutil_gai_strerror(error));
-    return list;
-}
-
-/* Say where FD listens: given port 0, only the kernel knows. */
-static void print_ready(evutil_socket_t fd)
-{
-    struct sockaddr_storage address;
-    socklen_t length = sizeof(address);
-    char host[NI_MAXHOST], port[NI_MAXSERV];
-
-    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
-        err(1, "getsockname");
-    int error = getnameinfo((struct sockaddr *)&address, length, host,
-        sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
-    if (error)
-        errx(1, "getnameinfo: %s", gai_strerror(error));
-    print_line(stdout, "listening on %s port %s", host, port);
-}
-
 /* Make EVENT pending, at start-up: an event that cannot be added ends the
  * program. */
 static void add_event(struct event *event)
@@ -183,66 +147,23 @@ static struct upstream parse_upstream(const char *text)
 }
 
 /* A client is accepted only where a descriptor is left for its upstream too. */
-static int have_spare(struct proxy *proxy)
+static bool have_spare(void *arg)
 {
+    struct proxy *proxy = arg;
+
     if (proxy->spare < 0)
         proxy->spare = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
     return proxy->spare >= 0;
 }
 
-/* Clients wait in the kernel's queue until a connection ends, or until it is
- * tried again after a second. Without a timer for that we do not pause. */
-static void proxy_rest(struct proxy *proxy)
-{
-    static const struct timeval second = {1, 0};
-    static double told;
-
-    if (now() - told >= 1) {
-        print_line(stderr, "accept paused: %s", strerror(errno));
-        told = now();
-    }
-    if (proxy->resting || event_add(proxy->rest, &second) < 0)
-        return;
-    proxy->resting = 1;
-    for (int i = 0; i < proxy->listening; i++)
-        evconnlistener_disable(proxy->listeners[i]);
-}
-
-void proxy_go_on(struct proxy *proxy)
-{
-    if (!proxy->resting || proxy->draining || !have_spare(proxy))
-        return;
-    for (int i = 0; i < proxy->listening; i++)
-        if (evconnlistener_enable(proxy->listeners[i]) < 0)
-            return; /* the timer is still there */
-    proxy->resting = 0;
-    event_del(proxy->rest);
-}
-
-static void rest_cb(evutil_socket_t fd, short what, void *arg)
-{
-    proxy_go_on(arg);
-}
-
-static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
-    struct sockaddr *address, int length, void *arg)
+static void accept_cb(evutil_socket_t fd, const struct sockaddr *address,
+    socklen_t length, void *arg)
 {
     struct proxy *proxy = arg;
 
-    conn_new(proxy, fd, address, (socklen_t)length);
+    conn_new(proxy, fd, address, length);
     if (!have_spare(proxy))
-        proxy_rest(proxy);
-}
-
-static void accept_error_cb(struct evconnlistener *listener, void *arg)
-{
-    proxy_rest(arg);
-}
-
-static void stop_listening(struct proxy *proxy)
-{
-    while (proxy->listening > 0)
-        evconnlistener_free(proxy->listeners[--proxy->listening]);
+        listeners_pause(proxy->listeners, errno);
 }
 
 /* The first signal ends accepting; what is open may end by itself. A second
@@ -252,14 +173,13 @@ static void signal_cb(evutil_socket_t signum, short what, void *arg)
 {
     struct proxy *proxy = arg;
 
-    if (proxy->draining || LIST_EMPTY(&proxy->conns)) {
+    if (!proxy->listeners || LIST_EMPTY(&proxy->conns)) {
         event_base_loopbreak(proxy->base);
         return;
     }
     print_line(stdout, "draining");
-    proxy->draining = 1;
-    stop_listening(proxy);
-    event_del(proxy->rest);
+    listeners_free(proxy->listeners);
+    proxy->listeners = NULL;
     if (event_base_loopexit(proxy->base, &proxy->grace) < 0)
         event_base_loopbreak(proxy->base);
 }
@@ -269,109 +189,6 @@ static void log_cb(int severity, const char *message)
 {
     if (severity != EVENT_LOG_DEBUG)
         print_line(stderr, "libevent: %s", message);
-}
-
-/* The port of an address, where it stands. */
-static in_port_t *port_in(struct sockaddr *address)
-{
-    return address->sa_family == AF_INET6
-               ? &((struct sockaddr_in6 *)address)->sin6_port
-               : &((struct sockaddr_in *)address)->sin_port;
-}
-
-/* The port that LISTENER has. */
-static in_port_t port_of(struct evconnlistener *listener)
-{
-    struct sockaddr_storage address;
-    socklen_t length = sizeof(address);
-
-    if (getsockname(evconnlistener_get_fd(listener),
-            (struct sockaddr *)&address, &length) != 0)
-        err(1, "getsockname");
-    return *port_in((struct sockaddr *)&address);
-}
-
-/* Listen on ADDRESS. Where it is one of several, an IPv6 socket leaves IPv4 to
- * the others. The listener is enabled by hand: new_bind would not tell that it
- * failed to. Returns 0 and sets errno if the address cannot be had. */
-static int listen_on(
-    struct proxy *proxy, struct evutil_addrinfo *address, int several)
-{
-    unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC |
-                     LEV_OPT_REUSEABLE | LEV_OPT_DISABLED;
-
-    if (several && address->ai_family == AF_INET6)
-        flags |= LEV_OPT_BIND_IPV6ONLY;
-    struct evconnlistener *listener =
-        evconnlistener_new_bind(proxy->base, accept_cb, proxy, flags, SOMAXCONN,
-            address->ai_addr, (int)address->ai_addrlen);
-    if (!listener)
-        return 0;
-    evconnlistener_set_error_cb(listener, accept_error_cb);
-    proxy->listeners[proxy->listening++] = listener;
-    if (evconnlistener_enable(listener) < 0)
-        errx(1, "cannot watch a listening socket");
-    return 1;
-}
-
-/* Where the name that was asked for has an address twice, once is enough. */
-static int is_repeated(
-    const struct evutil_addrinfo *list, const struct evutil_addrinfo *address)
-{
-    for (; list != address; list = list->ai_next)
-        if (list->ai_addrlen == address->ai_addrlen &&
-            memcmp(list->ai_addr, address->ai_addr, address->ai_addrlen) == 0)
-            return 1;
-    return 0;
-}
-
-/* The port of the first listener, or else the one that was asked for. */
-static in_port_t port_for(const struct proxy *proxy, const char *port)
-{
-    if (proxy->listening == 0)
-        return htons((in_port_t)parse_port(port));
-    return port_of(proxy->listeners[0]);
-}
-
-/* Listen on each address of LIST that this machine has. */
-static int listen_on_each(
-    struct proxy *proxy, struct evutil_addrinfo *list, const char *port)
-{
-    int several = list->ai_next != NULL;
-
-    for (struct evutil_addrinfo *address = list; address;
-         address = address->ai_next) {
-        *port_in(address->ai_addr) = port_for(proxy, port);
-        if (is_repeated(list, address) || listen_on(proxy, address, several))
-            continue;
-        if (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)
-            return 0;
-        if (several)
-            warn("cannot listen on IPv%d",
-                address->ai_family == AF_INET6 ? 6 : 4);
-    }
-    return proxy->listening > 0;
-}
-
-/* Listen on all addresses of HOST. Given port 0, the kernel chooses one for the
- * first address; where another cannot have it as well, it is asked again. */
-static void listen_on_all(
-    struct proxy *proxy, const char *host, const char *port)
-{
-    struct evutil_addrinfo *list = resolve(host, port), *address;
-    size_t count = 0;
-
-    for (address = list; address; address = address->ai_next)
-        count++;
-    proxy->listeners = calloc(count, sizeof(*proxy->listeners));
-    if (!proxy->listeners)
-        err(1, "cannot listen");
-    for (int tries = 1; !listen_on_each(proxy, list, port); tries++) {
-        if (parse_port(port) != 0 || errno != EADDRINUSE || tries == 16)
-            err(1, "cannot listen on %s port %s", host, port);
-        stop_listening(proxy);
-    }
-    evutil_freeaddrinfo(list);
 }
 
 /* Take the options; the index of the first argument behind them. */
@@ -402,15 +219,14 @@ static int take_options(
 /* Everything is freed in the reverse order. */
 static void proxy_free(struct proxy *proxy)
 {
-    proxy->draining = 1;
+    if (proxy->listeners)
+        listeners_free(proxy->listeners);
+    proxy->listeners = NULL;
     while (!LIST_EMPTY(&proxy->conns))
         conn_end(LIST_FIRST(&proxy->conns), "stopped");
-    stop_listening(proxy);
-    free(proxy->listeners);
     if (proxy->spare >= 0)
         close(proxy->spare);
     lookups_end(&proxy->lookups);
-    event_free(proxy->rest);
     event_base_free(proxy->base);
     for (int i = 0; i < proxy->count; i++) {
         if (proxy->upstreams[i].address)
@@ -440,14 +256,14 @@ int main(int argc, char **argv)
     if (!proxy.base)
         errx(1, "cannot make an event base");
     lookups_start(&proxy.lookups, proxy.base, proxy.limit);
-    proxy.rest = event_new(proxy.base, -1, EV_PERSIST, rest_cb, &proxy);
     proxy.check = event_base_init_common_timeout(proxy.base, &check);
-    if (!proxy.rest || !proxy.check)
+    if (!proxy.check)
         errx(1, "cannot make a timer");
     LIST_INIT(&proxy.conns);
 
     //> listen
-    listen_on_all(&proxy, argv[first], argv[first + 1]);
+    proxy.listeners = listeners_new(proxy.base, argv[first], argv[first + 1],
+        accept_cb, have_spare, &proxy);
     if (!have_spare(&proxy))
         err(1, "cannot keep a descriptor");
 
@@ -460,8 +276,7 @@ int main(int argc, char **argv)
     add_event(terminate);
 
     //> run
-    for (int i = 0; i < proxy.listening; i++)
-        print_ready(evconnlistener_get_fd(proxy.listeners[i]));
+    listeners_print(proxy.listeners);
     int result = event_base_dispatch(proxy.base);
 
     //> clean-up

@@ -678,7 +678,7 @@ say_nothing_begun() {
 
 @test "memcache accepts again as soon as a descriptor is free (M15)" {
   # The second after which it tries anyway is a thousand seconds here.
-  build_own memcache 's/^(static const struct timeval SECOND = .)1,/\11000,/'
+  build_own memcache/listen 's/^(static const struct timeval REST = .)1,/\11000,/'
   FDS=20 start memcache
   for client in {1..30}; do
     exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
@@ -824,7 +824,7 @@ tool() { # NAME ARG...
 VERSION 1.6.18
 listening on 127.0.0.1 port N
 listening on ::1 port N
-memcache: cannot listen on both port N: Address already in use
+memcache: cannot listen on ::1 port N: Address already in use
 status 0"
   assert_equal "$(sed -n 's/^listening.* port //p' "$LOG" | sort -u | wc -l)" 1
 }

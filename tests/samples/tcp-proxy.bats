@@ -610,7 +610,7 @@ END
   assert_success
   assert_output "$(printf 'hello\n%.0s' {1..6})
 one of them is taken
-tcp-proxy: cannot listen on every.test port 7000: Address already in use
+tcp-proxy: cannot listen on 127.0.0.5 port 7000: Address already in use
 status 1"
 }
 
