@@ -105,4 +105,23 @@ left() {
   run -0 "$ROOT/tests/lib/same-helpers" "$ROOT"/chapters/*/*.c "$ROOT"/samples/*/*.c \
     "$ROOT"/chapters/0[5-8]-*/labs/*/solution/*.c
   run -0 "$ROOT/tests/lib/same-helpers" "$ROOT"/chapters/0[1-4]-*/labs/*/solution/*.c
+  for part in listen.c listen.h; do
+    run -0 bash -c 'sha256sum "$@" | cut -d " " -f 1 | uniq' bash "$ROOT"/samples/*/"$part"
+    assert_equal "${#lines[@]}" 1
+  done
+}
+
+@test "a new helper that stands in two programs is compared without being listed" {
+  cd "$BATS_TEST_TMPDIR"
+  printf '%s\n' '/* Why. */' 'static int twice(int n)' '{' '    return n + n;' '}' >one.c
+  sed 's/n + n/n * 2/' one.c >two.c
+  run -1 "$ROOT/tests/lib/same-helpers" one.c two.c
+  assert_output "two.c: twice differs from the one in one.c"
+  sed 's/Why/Why not/' one.c >two.c
+  run -1 "$ROOT/tests/lib/same-helpers" one.c two.c
+  sed -i 's/twice/shared/' two.c
+  run -0 "$ROOT/tests/lib/same-helpers" one.c two.c
+  sed -i 's/twice/main/; s/shared/main/' one.c two.c
+  run -1 "$ROOT/tests/lib/same-helpers" one.c two.c
+  refute_output
 }

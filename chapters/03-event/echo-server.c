@@ -309,10 +309,10 @@ static void signal_cb(evutil_socket_t signum, short what, void *arg)
     event_base_loopbreak(base);
 }
 
-/* A listening socket on HOST and PORT that never blocks. What it accepts asks
+/* A socket that never blocks, on HOST and PORT. What is accepted from it asks
  * now and then whether a silent peer still exists: SO_KEEPALIVE is inherited.
  */
-static evutil_socket_t listen_on(const char *host, const char *port)
+static evutil_socket_t bind_socket(const char *host, const char *port)
 {
     struct evutil_addrinfo *address = resolve(host, port);
     evutil_socket_t fd = socket(address->ai_family, SOCK_STREAM, 0);
@@ -323,8 +323,7 @@ static evutil_socket_t listen_on(const char *host, const char *port)
         evutil_make_listen_socket_reuseable(fd) < 0 ||
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
         err(1, "cannot make a socket");
-    if (bind(fd, address->ai_addr, (socklen_t)address->ai_addrlen) != 0 ||
-        listen(fd, SOMAXCONN) != 0)
+    if (bind(fd, address->ai_addr, (socklen_t)address->ai_addrlen) != 0)
         err(1, "cannot listen on %s port %s", host, port);
     evutil_freeaddrinfo(address);
     return fd;
@@ -347,8 +346,10 @@ int main(int argc, char **argv)
     LIST_INIT(&server.conns);
 
     //> listen
-    evutil_socket_t fd = argc == 3 ? listen_on(argv[1], argv[2])
-                                   : listen_on("127.0.0.1", "8888");
+    evutil_socket_t fd = argc == 3 ? bind_socket(argv[1], argv[2])
+                                   : bind_socket("127.0.0.1", "8888");
+    if (listen(fd, SOMAXCONN) != 0)
+        err(1, "cannot listen");
     server.accept_event =
         event_new(server.base, fd, EV_READ | EV_PERSIST, accept_cb, &server);
     server.rest_event =

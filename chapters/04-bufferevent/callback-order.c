@@ -100,7 +100,7 @@ static void send_bytes(struct bufferevent *bev, size_t length)
 }
 
 /* Let the loop run until there is nothing left to do at once. */
-static void run(struct event_base *base)
+static void turn(struct event_base *base)
 {
     if (event_base_loop(base, EVLOOP_NONBLOCK) < 0)
         errx(1, "the event loop failed");
@@ -116,10 +116,10 @@ static void show_pair(struct event_base *base)
         errx(1, "cannot make a pair");
     set_callbacks(pair[0], pair[1]);
     send_bytes(pair[0], 100);
-    run(base);
+    turn(base);
     printf("  a: bufferevent_flush, BEV_FINISHED\n");
     bufferevent_flush(pair[0], EV_WRITE, BEV_FINISHED);
-    run(base);
+    turn(base);
     bufferevent_free(pair[1]);
     bufferevent_free(pair[0]);
 }
@@ -150,10 +150,10 @@ static void show_sockets(struct event_base *base)
     printf("sockets:\n");
     make_sockets(base, 0, ends);
     send_bytes(ends[0], 100);
-    run(base);
+    turn(base);
     printf("  a: freed, which closes its socket\n");
     bufferevent_free(ends[0]);
-    run(base);
+    turn(base);
     bufferevent_free(ends[1]);
 }
 
@@ -170,7 +170,7 @@ static void show_low_water(struct event_base *base)
     bufferevent_setwatermark(pair[1], EV_READ, 0, 600);
     set_callbacks(pair[0], pair[1]);
     send_bytes(pair[0], 2500);
-    run(base);
+    turn(base);
     bufferevent_free(pair[1]);
     bufferevent_free(pair[0]);
 }
@@ -188,7 +188,7 @@ static void show_trigger(struct event_base *base, int options)
     printf("  a: bufferevent_trigger\n");
     bufferevent_trigger(ends[0], EV_WRITE, 0);
     printf("  a: bufferevent_trigger has returned\n");
-    run(base);
+    turn(base);
     bufferevent_free(ends[1]);
     bufferevent_free(ends[0]);
 }

@@ -261,9 +261,8 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
         event_del(server->rest_event);
 }
 
-/* Without descriptors the connection stays in the backlog and the listener
- * stays ready: left enabled it would fail, and call this, without end. It rests
- * until conn_free has closed a descriptor, or for a second. */
+/* With no descriptor left, accepting would fail without end. It rests until
+ * conn_free has closed a descriptor, or for a second. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     int error = EVUTIL_SOCKET_ERROR(); /* before a call can change it */
@@ -275,7 +274,7 @@ static void accept_error_cb(struct evconnlistener *listener, void *arg)
         if (event_add(server->rest_event, &REST) < 0)
             return; /* without a clock, accepting must not stop */
     }
-    set_accepting(server, 0);
+    evconnlistener_disable(listener);
 }
 
 static void pause_cb(evutil_socket_t signum, short what, void *arg)
@@ -299,11 +298,13 @@ static void signal_cb(evutil_socket_t signum, short what, void *arg)
     event_base_loopbreak(base);
 }
 
-/* What evconnlistener_new_bind does for us is done here by hand, so that the
- * socket could be given options of its own before it is bound. */
-static evutil_socket_t bind_by_hand(const struct sockaddr *address, int length)
+/* A socket that never blocks, on HOST and PORT. What is accepted from it asks
+ * now and then whether a silent peer still exists: SO_KEEPALIVE is inherited.
+ */
+static evutil_socket_t bind_socket(const char *host, const char *port)
 {
-    evutil_socket_t fd = socket(address->sa_family, SOCK_STREAM, 0);
+    struct evutil_addrinfo *address = resolve(host, port);
+    evutil_socket_t fd = socket(address->ai_family, SOCK_STREAM, 0);
     int on = 1;
 
     if (fd < 0 || evutil_make_socket_nonblocking(fd) < 0 ||
@@ -311,8 +312,9 @@ static evutil_socket_t bind_by_hand(const struct sockaddr *address, int length)
         evutil_make_listen_socket_reuseable(fd) < 0 ||
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
         err(1, "cannot make a socket");
-    if (bind(fd, address, (socklen_t)length) != 0)
-        err(1, "cannot bind the second socket");
+    if (bind(fd, address->ai_addr, (socklen_t)address->ai_addrlen) != 0)
+        err(1, "cannot listen on %s port %s", host, port);
+    evutil_freeaddrinfo(address);
     return fd;
 }
 
@@ -330,13 +332,11 @@ static void server_listen(
     evutil_freeaddrinfo(first);
 
     //> new
-    struct evutil_addrinfo *second = resolve(host, "0");
-    evutil_socket_t fd = bind_by_hand(second->ai_addr, (int)second->ai_addrlen);
+    evutil_socket_t fd = bind_socket(host, "0");
     server->own = evconnlistener_new(server->base, accept_cb, server,
         LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, SOMAXCONN, fd);
     if (!server->own)
         err(1, "cannot listen on the second socket");
-    evutil_freeaddrinfo(second);
 
     if (set_accepting(server, 1) < 0) /* new and new_bind do not say so */
         errx(1, "cannot watch the listening sockets");
