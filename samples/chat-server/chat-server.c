@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,10 +57,10 @@ struct conn {
     struct event *timer;     /* the end of a second, or of our patience */
     struct telnet telnet;
     int lines;      /* taken in this second */
-    int warned;     /* of being too quick */
-    int slow;       /* more is queued than may be */
-    int failed;     /* nothing can be done for it: the timer is active */
-    int ended;      /* the peer has sent all that it will */
+    bool warned;    /* of being too quick */
+    bool slow;      /* more is queued than may be */
+    bool failed;    /* nothing can be done for it: the timer is active */
+    bool ended;     /* the peer has sent all that it will */
     size_t skipped; /* bytes of a line that was too long */
     size_t waiting; /* bytes for one who leaves, when we last looked */
     LIST_ENTRY(conn) next;
@@ -166,7 +167,7 @@ static void conn_fail(struct conn *conn, const char *cannot)
     if (conn->failed)
         return;
     print_line(stderr, "dropped a client: cannot %s", cannot);
-    conn->failed = 1;
+    conn->failed = true;
     event_active(conn->timer, EV_TIMEOUT, 1);
 }
 
@@ -177,7 +178,7 @@ static void set_timer(struct conn *conn, const struct timeval *time)
         conn_fail(conn, "set a timer");
 }
 
-static void set_reading(struct conn *conn, int on)
+static void set_reading(struct conn *conn, bool on)
 {
     if ((on ? bufferevent_enable(conn->bev, EV_READ)
             : bufferevent_disable(conn->bev, EV_READ)) < 0)
@@ -240,7 +241,7 @@ static void conn_leave(struct conn *conn, const char *how)
     conn->waiting = bytes_waiting(conn);
     set_timer(conn, &LINGER);
     if (!conn->ended)
-        set_reading(conn, 1);
+        set_reading(conn, true);
     if (evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0)
         conn_finish(conn);
 }
@@ -264,7 +265,7 @@ static void show_cb(void *arg, const char *text, size_t length)
         return;
     conn_send(conn, text, length);
     if (evbuffer_get_length(bufferevent_get_output(conn->bev)) > QUEUE) {
-        conn->slow = 1;
+        conn->slow = true;
         event_active(conn->timer, EV_TIMEOUT, 1);
     }
 }
@@ -317,9 +318,9 @@ static void take_line(struct conn *conn, size_t length, size_t newline)
         conn_leave(conn, "has left");
 }
 
-/* Take a line, or a part of one that is too long, and return 1; or 0 if too
- * little has come to tell. */
-static int take_from_text(struct conn *conn)
+/* Take a line, or a part of one that is too long, and return true; or false if
+ * too little has come to tell. */
+static bool take_from_text(struct conn *conn)
 {
     size_t newline;
     struct evbuffer_ptr end =
@@ -331,12 +332,13 @@ static int take_from_text(struct conn *conn)
     else if (length > LINE + 1 || (length > 0 && conn->skipped > 0))
         skip(conn, length);
     else
-        return 0;
-    return 1;
+        return false;
+    return true;
 }
 
-/* Do what the last command of telnet wishes; returns 0 if it wishes nothing. */
-static int take_wish(struct conn *conn)
+/* Do what the last command of telnet wishes; returns false if it wishes
+ * nothing. */
+static bool take_wish(struct conn *conn)
 {
     static const char here[] = "* yes, the server is here\n";
     struct telnet *telnet = &conn->telnet;
@@ -344,21 +346,21 @@ static int take_wish(struct conn *conn)
 
     telnet->wish = TELNET_NONE;
     if (wish == TELNET_NONE)
-        return 0;
+        return false;
     if (wish == TELNET_ENDLESS) {
         conn_drop(conn, "a telnet command went on without end", "was dropped");
-        return 1;
+        return true;
     }
     count_line(conn);
     if (wish == TELNET_REPLY)
         show_cb(conn, (char *)telnet->reply, sizeof(telnet->reply));
     else
         show_cb(conn, here, sizeof(here) - 1);
-    return 1;
+    return true;
 }
 
-/* Move some input to the text; returns 0 if there is none. */
-static int take_input(struct conn *conn)
+/* Move some input to the text; returns false if there is none. */
+static bool take_input(struct conn *conn)
 {
     struct evbuffer *input = bufferevent_get_input(conn->bev);
     unsigned char bytes[1024], text[sizeof(bytes) + 1];
@@ -366,12 +368,12 @@ static int take_input(struct conn *conn)
     size_t taken, count;
 
     if (length <= 0)
-        return 0;
+        return false;
     taken = telnet_take(&conn->telnet, bytes, (size_t)length, text, &count);
     evbuffer_drain(input, taken);
     if (count > 0 && evbuffer_add(conn->text, text, count) < 0)
         conn_fail(conn, "keep a line");
-    return 1;
+    return true;
 }
 
 /* Take all that has come, in its order, but no more lines than may be. */
@@ -383,7 +385,7 @@ static void take_lines(struct conn *conn)
 }
 
 /* Whether there is more to be taken. */
-static int has_more(struct conn *conn)
+static bool has_more(struct conn *conn)
 {
     return evbuffer_get_length(conn->text) > 0 ||
            conn->telnet.wish != TELNET_NONE ||
@@ -399,11 +401,11 @@ static void take_some_lines(struct conn *conn)
     take_lines(conn);
     if (!conn->person || conn->lines < LINES)
         return;
-    set_reading(conn, 0);
+    set_reading(conn, false);
     if (conn->warned || !has_more(conn))
         return;
     show_cb(conn, text, sizeof(text) - 1);
-    conn->warned = 1;
+    conn->warned = true;
 }
 
 static void read_cb(struct bufferevent *bev, void *arg)
@@ -432,7 +434,7 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
     struct conn *conn = arg;
 
     if (what & BEV_EVENT_EOF) {
-        conn->ended = 1;
+        conn->ended = true;
         if (conn->person)
             conn_leave(conn, "has left");
         else if (evbuffer_get_length(bufferevent_get_output(bev)) == 0)
@@ -474,30 +476,30 @@ static void timer_cb(evutil_socket_t fd, short what, void *arg)
     } else {
         conn->warned = conn->lines == LINES;
         conn->lines = 0;
-        set_reading(conn, 1);
+        set_reading(conn, true);
         take_some_lines(conn);
     }
 }
 
-/* Make what CONN needs; returns 0 if that cannot be. The timer, whose first end
- * means nothing, has its place in the loop from now on: to set it again takes
- * no memory. */
-static int conn_start(struct conn *conn, evutil_socket_t fd)
+/* Make what CONN needs; returns false if that cannot be. The timer, whose first
+ * end means nothing, has its place in the loop from now on: to set it again
+ * takes no memory. */
+static bool conn_start(struct conn *conn, evutil_socket_t fd)
 {
     struct server *server = conn->server;
 
     conn->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
     if (!conn->bev) {
         evutil_closesocket(fd);
-        return 0;
+        return false;
     }
     conn->text = evbuffer_new();
     conn->timer = evtimer_new(server->base, timer_cb, conn);
     if (!conn->text || !conn->timer || event_add(conn->timer, &SECOND) < 0)
-        return 0;
+        return false;
     bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
     if (bufferevent_enable(conn->bev, EV_READ) < 0)
-        return 0;
+        return false;
     conn->person = person_new(server->rooms, show_cb, conn);
     return conn->person != NULL;
 }

@@ -1,4 +1,5 @@
 /* names.c -- what a name may be, and which names are the same one. */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,20 +18,20 @@ enum {
 };
 
 /* A mark, as an accent or the vowels of many scripts, stands on a letter. */
-static int is_mark(ucs4_t code)
+static bool is_mark(ucs4_t code)
 {
     return uc_is_general_category_withtable(
         code, UC_CATEGORY_MASK_Mn | UC_CATEGORY_MASK_Mc);
 }
 
-static int is_letter_or_digit(ucs4_t code)
+static bool is_letter_or_digit(ucs4_t code)
 {
     return uc_is_general_category_withtable(
         code, UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_Nd);
 }
 
 /* Whether a dot above LETTER shows nothing new: an i has one already. */
-static int hides_dot(ucs4_t letter)
+static bool hides_dot(ucs4_t letter)
 {
     return letter == DOTLESS_I || letter == DOTLESS_J ||
            uc_is_property_soft_dotted(letter);
@@ -40,7 +41,7 @@ static int hides_dot(ucs4_t letter)
  * mark needs a letter before it: alone it would stand on the bracket or the
  * space that we show before a name. "Default ignorable" is what Unicode calls
  * characters that nobody sees, some of them letters. */
-static int is_sound(const uint8_t *text, size_t length)
+static bool is_sound(const uint8_t *text, size_t length)
 {
     int marks = MARKS; /* on LETTER so far; as many as may be if it is none */
     ucs4_t code, letter = 0;
@@ -48,7 +49,7 @@ static int is_sound(const uint8_t *text, size_t length)
     for (size_t i = 0; i < length;) {
         i += (size_t)u8_mbtouc(&code, text + i, length - i);
         if (uc_is_property_default_ignorable_code_point(code))
-            return 0;
+            return false;
         if (is_letter_or_digit(code)) {
             letter = code;
             marks = 0;
@@ -56,7 +57,7 @@ static int is_sound(const uint8_t *text, size_t length)
             marks = MARKS;
         } else if (!is_mark(code) || marks++ >= MARKS ||
                    (code == DOT_ABOVE && hides_dot(letter))) {
-            return 0;
+            return false;
         }
     }
     return length > 0;

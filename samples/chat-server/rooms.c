@@ -1,6 +1,7 @@
 /* rooms.c -- rooms, names, history, and what a line means; knows no socket. */
 #include <err.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +45,8 @@ struct rooms {
 struct command {
     const char *name;
     const char *help;
-    int (*run)(struct person *person, char *text); /* 0: the person goes */
-    int nameless; /* also for one who has no name yet */
+    bool (*run)(struct person *person, char *text); /* false: it goes */
+    bool nameless; /* also for one who has no name yet */
 };
 
 /* Show a line to one person; its newline is added here. */
@@ -214,8 +215,9 @@ static const char *bad_text(const char *text, size_t length)
     return NULL;
 }
 
-/* Make NAME from TEXT, or tell the person why not, and return 0. */
-static int make_name(struct person *person, struct name *name, const char *text)
+/* Make NAME from TEXT, or tell the person why not, and return false. */
+static bool make_name(
+    struct person *person, struct name *name, const char *text)
 {
     int result = name_make(name, text);
 
@@ -249,17 +251,17 @@ static char *split(char *text)
     return end + 1 + strspn(end + 1, " ");
 }
 
-static int nick_command(struct person *person, char *text)
+static bool nick_command(struct person *person, char *text)
 {
     struct name name;
     char how[NAME + 16];
 
     if (!make_name(person, &name, text))
-        return 1;
+        return true;
     struct person *other = person_find(person->rooms, &name);
     if (other && other != person) {
         show(person, "* the name %s is taken", name.text);
-        return 1;
+        return true;
     }
     snprintf(how, sizeof(how), "is now %s", name.text);
     if (person->room)
@@ -268,15 +270,15 @@ static int nick_command(struct person *person, char *text)
     show(person, "* you are %s", name.text);
     if (!person->room)
         enter(person, person->rooms->lobby);
-    return 1;
+    return true;
 }
 
-static int join_command(struct person *person, char *text)
+static bool join_command(struct person *person, char *text)
 {
     struct name name;
 
     if (!make_name(person, &name, text))
-        return 1;
+        return true;
     struct room *room = room_find(person->rooms, &name);
     if (!room)
         room = room_new(person->rooms, &name);
@@ -288,10 +290,10 @@ static int join_command(struct person *person, char *text)
         leave(person, "has gone to another room");
         enter(person, room);
     }
-    return 1;
+    return true;
 }
 
-static int msg_command(struct person *person, char *text)
+static bool msg_command(struct person *person, char *text)
 {
     char *line = split(text);
     struct name name;
@@ -299,21 +301,21 @@ static int msg_command(struct person *person, char *text)
 
     if (*text == '\0' || *line == '\0') {
         show(person, "* /msg NAME TEXT");
-        return 1;
+        return true;
     }
     if (name_make(&name, text) > 0)
         other = person_find(person->rooms, &name);
     if (!other) {
         show(person, "* nobody here is called %s", text);
-        return 1;
+        return true;
     }
     show(other, "[%s] %s", person->name.text, line);
     show(person, "[to %s] %s", other->name.text, line);
-    return 1;
+    return true;
 }
 
 /* Several names make a line: a line for each would be a flood. */
-static int who_command(struct person *person, char *text)
+static bool who_command(struct person *person, char *text)
 {
     struct person *other;
     char names[4 * (NAME + 1) + 1];
@@ -334,10 +336,10 @@ static int who_command(struct person *person, char *text)
         show(person, "*  %s", names);
     if (shown > MOST)
         show(person, "*   and %zu more", person->room->count - MOST);
-    return 1;
+    return true;
 }
 
-static int rooms_command(struct person *person, char *text)
+static bool rooms_command(struct person *person, char *text)
 {
     struct room *room;
     size_t shown = 0;
@@ -349,37 +351,38 @@ static int rooms_command(struct person *person, char *text)
         }
         show(person, "* %s: %zu", room->name.text, room->count);
     }
-    return 1;
+    return true;
 }
 
-static int quit_command(struct person *person, char *text)
+static bool quit_command(struct person *person, char *text)
 {
     show(person, "* goodbye");
-    return 0;
+    return false;
 }
 
-static int help_command(struct person *person, char *text);
+static bool help_command(struct person *person, char *text);
 
 static const struct command commands[] = {
-    {"/nick", "/nick NAME       take a name", nick_command, 1},
+    {"/nick", "/nick NAME       take a name", nick_command, true},
     {"/join", "/join ROOM       go to a room; a new one is made", join_command,
-        0},
-    {"/msg", "/msg NAME TEXT   say something to one person", msg_command, 0},
-    {"/who", "/who             who is in this room", who_command, 0},
-    {"/rooms", "/rooms           which rooms there are", rooms_command, 0},
-    {"/help", "/help            this list", help_command, 1},
+        false},
+    {"/msg", "/msg NAME TEXT   say something to one person", msg_command,
+        false},
+    {"/who", "/who             who is in this room", who_command, false},
+    {"/rooms", "/rooms           which rooms there are", rooms_command, false},
+    {"/help", "/help            this list", help_command, true},
     {"/quit", "/quit            leave; all else is said to the room",
-        quit_command, 1},
+        quit_command, true},
 };
 
-static int help_command(struct person *person, char *text)
+static bool help_command(struct person *person, char *text)
 {
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         show(person, "* %s", commands[i].help);
-    return 1;
+    return true;
 }
 
-static int obey(struct person *person, char *line)
+static bool obey(struct person *person, char *line)
 {
     char *text = split(line);
 
@@ -389,10 +392,10 @@ static int obey(struct person *person, char *line)
         if (person->room || commands[i].nameless)
             return commands[i].run(person, text);
         show(person, "* first a name, please");
-        return 1;
+        return true;
     }
     show(person, "* there is no %s; try /help", line);
-    return 1;
+    return true;
 }
 
 static void say(struct person *person, const char *line)
@@ -404,14 +407,14 @@ static void say(struct person *person, const char *line)
     show_room(person->room, person, text);
 }
 
-int person_line(struct person *person, const char *line, size_t length)
+bool person_line(struct person *person, const char *line, size_t length)
 {
     char text[LINE + 1];
     const char *reason = bad_text(line, length);
 
     if (reason) {
         show(person, "* that line was refused: %s", reason);
-        return 1;
+        return true;
     }
     memcpy(text, line, length);
     text[length] = '\0';
@@ -421,7 +424,7 @@ int person_line(struct person *person, const char *line, size_t length)
         return nick_command(person, text);
     if (*text != '\0')
         say(person, text);
-    return 1;
+    return true;
 }
 
 struct person *person_new(

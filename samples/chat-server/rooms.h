@@ -6,6 +6,7 @@
 #ifndef ROOMS_H
 #define ROOMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { LINE = 1000 }; /* bytes of a line that a person may send */
@@ -34,7 +35,8 @@ struct person *person_new(struct rooms *rooms, show_function *show, void *arg);
  * shown to the person any more. */
 void person_free(struct person *person, const char *how);
 
-/* The person has sent a line, with no newline. Returns 0 if it wants to go. */
-int person_line(struct person *person, const char *line, size_t length);
+/* The person has sent a line, with no newline. Returns false if it wants to
+ * go. */
+bool person_line(struct person *person, const char *line, size_t length);
 
 #endif

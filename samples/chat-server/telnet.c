@@ -43,7 +43,7 @@ static void negotiate(struct telnet *telnet, unsigned char option)
 
 /* BYTE stands behind an IAC. Returns whether the two are text: IAC IAC is a
  * byte 255, and what is no command was not meant to be one. */
-static int is_text(struct telnet *telnet, unsigned char byte)
+static bool is_text(struct telnet *telnet, unsigned char byte)
 {
     telnet->state = IN_TEXT;
     if (byte == SB) {

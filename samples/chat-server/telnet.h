@@ -2,6 +2,7 @@
 #ifndef TELNET_H
 #define TELNET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* What the last bytes wish of us. */
@@ -18,7 +19,7 @@ struct telnet {
     unsigned char reply[3];
     enum { IN_TEXT, AFTER_IAC, AFTER_VERB, IN_SB, AFTER_IAC_IN_SB } state;
     unsigned char verb;                /* WILL, WONT, DO or DONT */
-    int cr;                            /* the last byte of text was a CR */
+    bool cr;                           /* the last byte of text was a CR */
     size_t skipped;                    /* bytes of a subnegotiation so far */
     unsigned char refused[2][256 / 8]; /* options: ours, and the peer's */
 };

@@ -1,6 +1,7 @@
 /* result.c -- what was measured: the histogram, and how it is told. */
 #include <err.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -161,7 +162,7 @@ static void describe(char *text, size_t size, const char *bytes, size_t length)
 
     for (size_t i = 0; i < length && i < 24 && used + 5 < size; i++) {
         unsigned char c = (unsigned char)bytes[i];
-        int plain = c >= ' ' && c <= '~' && c != '"' && c != '\\';
+        bool plain = c >= ' ' && c <= '~' && c != '"' && c != '\\';
 
         used += (size_t)snprintf(
             text + used, size - used, plain ? "%c" : "\\x%02x", c);

@@ -24,8 +24,8 @@ struct bytes {
 struct conn {
     struct server *server;
     evutil_socket_t fd;
-    struct event *reading;
-    struct event *writing;
+    struct event *read_event;
+    struct event *write_event;
     struct client client;
     struct bytes rest;   /* of the input, to be answered later */
     struct bytes unsent; /* answers that the socket did not take */
@@ -89,10 +89,10 @@ void conn_free(struct conn *conn)
     note_held(conn, 0);
     server->cache.connections--;
     client_end(&conn->client);
-    if (conn->reading)
-        event_free(conn->reading);
-    if (conn->writing)
-        event_free(conn->writing);
+    if (conn->read_event)
+        event_free(conn->read_event);
+    if (conn->write_event)
+        event_free(conn->write_event);
     evutil_closesocket(conn->fd);
     free(conn->rest.at);
     free(conn->unsent.at);
@@ -141,7 +141,7 @@ void patrol_cb(evutil_socket_t fd, short what, void *arg)
         next = TAILQ_NEXT(conn, next_holder);
         if (server->cache.store->now - conn->moved <= server->patience)
             break;
-        if (event_pending(conn->reading, EV_READ, NULL))
+        if (event_pending(conn->read_event, EV_READ, NULL))
             conn_free(conn);
     }
     if (TAILQ_EMPTY(&server->holders))
@@ -169,8 +169,8 @@ static bool conn_send(struct conn *conn, const char *bytes, size_t size)
  * more. The other event is not pending. */
 static bool conn_wait(struct conn *conn, bool to_write)
 {
-    struct event *event = to_write ? conn->writing : conn->reading;
-    struct event *other = to_write ? conn->reading : conn->writing;
+    struct event *event = to_write ? conn->write_event : conn->read_event;
+    struct event *other = to_write ? conn->read_event : conn->write_event;
 
     return event_pending(event, EV_READ | EV_WRITE, NULL) ||
            (event_add(event, NULL) == 0 && event_del(other) == 0);
@@ -254,14 +254,15 @@ struct conn *conn_new(struct server *server, evutil_socket_t fd)
     conn->server = server;
     conn->fd = fd;
     conn->client.cache = &server->cache;
-    conn->reading =
+    conn->read_event =
         event_new(server->base, fd, EV_READ | EV_PERSIST, read_cb, conn);
-    conn->writing =
+    conn->write_event =
         event_new(server->base, fd, EV_WRITE | EV_PERSIST, write_cb, conn);
     LIST_INSERT_HEAD(&server->conns, conn, next);
     server->cache.connections++;
     server->cache.counts.connections++;
-    if (conn->reading && conn->writing && event_add(conn->reading, NULL) == 0)
+    if (conn->read_event && conn->write_event &&
+        event_add(conn->read_event, NULL) == 0)
         return conn;
     conn_free(conn);
     return NULL;

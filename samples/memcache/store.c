@@ -1,6 +1,4 @@
 /* store.c -- the items of memcache: a hash table, a list by use, a clock. */
-#include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,32 +15,6 @@ enum {
     COPIES = 16,         /* how many bytes are copied for a unit of work */
 };
 static const int32_t MONTH = 60 * 60 * 24 * 30;
-
-static bool is_end(char c)
-{
-    return c == '\0' || isspace((unsigned char)c);
-}
-
-bool parse_number(const char *text, uint64_t *number)
-{
-    char *end;
-
-    errno = 0;
-    *number = strtoull(text, &end, 10);
-    if (errno == ERANGE || end == text || !is_end(*end))
-        return false;
-    /* strtoull takes -1 for the largest number of all. */
-    return *number <= INT64_MAX || !strchr(text, '-');
-}
-
-bool parse_int(const char *text, int32_t *number)
-{
-    char *end;
-
-    errno = 0;
-    *number = (int32_t)strtoll(text, &end, 10);
-    return errno != ERANGE && end != text && is_end(*end);
-}
 
 static int64_t monotonic_seconds(void)
 {

@@ -12,10 +12,11 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "number.h"
+
 enum {
     KEY_MAX = 250,
     ITEM_MAX = 1 << 20, /* bytes that an item may count */
-    NUMBER_MAX = 21,    /* the digits of a 64-bit number, and a NUL */
     WORK = 16 * 1024,   /* that a turn may take; a unit is a nanosecond or so */
 };
 
@@ -107,10 +108,5 @@ enum outcome store_count(struct store *store, struct item *item, bool up,
 /* All items of now are dead, at once or in the second before the one that
  * EXPTIME means. The last flush counts: it takes back an earlier one. */
 void store_flush(struct store *store, int32_t exptime);
-
-/* Whether TEXT, which ends in a NUL, starts with a number, up to white space or
- * its end. Of one that is too large for an int, its low 32 bits count. */
-bool parse_number(const char *text, uint64_t *number);
-bool parse_int(const char *text, int32_t *number);
 
 #endif

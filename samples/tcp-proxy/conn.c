@@ -27,13 +27,13 @@ struct side {
     const char *name;
     struct conn *conn;
     struct side *other;
-    evutil_socket_t fd;       /* -1: none yet */
-    struct event *readable;   /* pending unless we wait for the other side */
-    struct event *writable;   /* pending while something waits */
-    struct evbuffer *waiting; /* what the socket has not taken yet */
-    unsigned long long bytes; /* received from here */
-    int ended;                /* the peer has sent all that it will */
-    int error;                /* why the peer takes no more, or 0 */
+    evutil_socket_t fd;        /* -1: none yet */
+    struct event *read_event;  /* pending unless we wait for the other side */
+    struct event *write_event; /* pending while something waits */
+    struct evbuffer *waiting;  /* what the socket has not taken yet */
+    unsigned long long bytes;  /* received from here */
+    bool ended;                /* the peer has sent all that it will */
+    int error;                 /* why the peer takes no more, or 0 */
 };
 
 struct conn {
@@ -91,7 +91,7 @@ static void set_nodelay(evutil_socket_t fd)
 
 /* Make EVENT pending, for LIMIT at the most. Where that cannot be had, only the
  * connection ends. */
-static int watch(struct event *event, const struct timeval *limit)
+static bool watch(struct event *event, const struct timeval *limit)
 {
     return event_add(event, limit) == 0;
 }
@@ -106,7 +106,7 @@ static void set_keepalive(evutil_socket_t fd)
         print_line(stderr, "cannot set SO_KEEPALIVE: %s", strerror(errno));
 }
 
-static int would_block(int error)
+static bool would_block(int error)
 {
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
@@ -114,10 +114,10 @@ static int would_block(int error)
 /* Free the events first: one on a closed descriptor would be lost. */
 static void side_close(struct side *side)
 {
-    if (side->readable)
-        event_free(side->readable);
-    if (side->writable)
-        event_free(side->writable);
+    if (side->read_event)
+        event_free(side->read_event);
+    if (side->write_event)
+        event_free(side->write_event);
     if (side->waiting)
         evbuffer_free(side->waiting);
     if (side->fd >= 0)
@@ -200,8 +200,8 @@ static void side_lost(struct side *side, int error)
 static void side_deaf(struct side *side, int error)
 {
     side->error = error;
-    event_del(side->writable);
-    event_del(side->other->readable);
+    event_del(side->write_event);
+    event_del(side->other->read_event);
     if (side->ended || side->other->error)
         side_lost(side, error);
 }
@@ -212,8 +212,8 @@ static void side_ended(struct side *side)
 {
     struct side *other = side->other;
 
-    event_del(side->readable);
-    side->ended = 1;
+    event_del(side->read_event);
+    side->ended = true;
     if (side->error)
         side_lost(side, side->error);
     else if (other->ended)
@@ -234,9 +234,9 @@ static void pass_on(struct side *side, const char *bytes, size_t length)
     size_t taken = sent < 0 ? 0 : (size_t)sent;
     if (taken == length)
         return;
-    event_del(side->other->readable);
+    event_del(side->other->read_event);
     if (evbuffer_add(side->waiting, bytes + taken, length - taken) < 0 ||
-        !watch(side->writable, NULL))
+        !watch(side->write_event, NULL))
         conn_end(side->conn, "out of memory");
 }
 
@@ -269,8 +269,8 @@ static void write_cb(evutil_socket_t fd, short what, void *arg)
     side->conn->moved += (size_t)sent;
     if (evbuffer_get_length(side->waiting) > 0)
         return;
-    event_del(side->writable);
-    if (!watch(side->other->readable, NULL))
+    event_del(side->write_event);
+    if (!watch(side->other->read_event, NULL))
         conn_end(side->conn, "out of memory");
 }
 
@@ -300,17 +300,17 @@ static void idle_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 /* Whether there is memory for it. */
-static int side_open(struct side *side)
+static bool side_open(struct side *side)
 {
     struct event_base *base = side->conn->proxy->base;
 
-    side->readable =
+    side->read_event =
         event_new(base, side->fd, EV_READ | EV_PERSIST, read_cb, side);
-    side->writable =
+    side->write_event =
         event_new(base, side->fd, EV_WRITE | EV_PERSIST, write_cb, side);
     side->waiting = evbuffer_new();
     set_nodelay(side->fd);
-    return side->readable && side->writable && side->waiting;
+    return side->read_event && side->write_event && side->waiting;
 }
 
 /* Tell the log: the client does not notice where a second upstream serves. */
@@ -366,8 +366,8 @@ static void start_carrying(struct conn *conn)
 {
     stop_resolving(conn);
     event_del(conn->step); /* news of its name may be on the way */
-    if (!side_open(&conn->upstream) || !watch(conn->client.readable, NULL) ||
-        !watch(conn->upstream.readable, NULL) ||
+    if (!side_open(&conn->upstream) || !watch(conn->client.read_event, NULL) ||
+        !watch(conn->upstream.read_event, NULL) ||
         !watch(conn->idle, conn->proxy->check))
         conn_end(conn, "out of memory");
 }
@@ -407,7 +407,7 @@ static void connect_cb(evutil_socket_t fd, short what, void *arg)
 
 /* Whether it is under way now. The loop's clock may have stood still for longer
  * than the limit, if the program did: so it is set before. */
-static int start_connecting(struct conn *conn, struct evutil_addrinfo *address)
+static bool start_connecting(struct conn *conn, struct evutil_addrinfo *address)
 {
     struct proxy *proxy = conn->proxy;
 
@@ -416,7 +416,7 @@ static int start_connecting(struct conn *conn, struct evutil_addrinfo *address)
         address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         note_error(conn, errno);
-        return 0;
+        return false;
     }
     conn->upstream.fd = fd;
     set_keepalive(fd);
@@ -424,15 +424,15 @@ static int start_connecting(struct conn *conn, struct evutil_addrinfo *address)
         errno != EINPROGRESS) {
         note_error(conn, errno);
         stop_connecting(conn);
-        return 0;
+        return false;
     }
     event_base_update_cache_time(proxy->base);
     conn->connecting = event_new(proxy->base, fd, EV_WRITE, connect_cb, conn);
     if (conn->connecting && watch(conn->connecting, &proxy->limit))
-        return 1;
+        return true;
     note_error(conn, ENOMEM);
     stop_connecting(conn);
-    return 0;
+    return false;
 }
 
 /* Go on to the next upstream: its address, if that is a number, or its name. */
@@ -458,14 +458,14 @@ static void start_upstream(struct conn *conn)
 /* Whether to wait for more addresses. When it is too late, an answer may have
  * come all the same, if the program stood still: let the loop ask the kernel
  * once more, and then run what it finds behind us. */
-static int wait_for_name(struct conn *conn)
+static bool wait_for_name(struct conn *conn)
 {
     static const struct timeval at_once = {0, 0};
     double left = conn->deadline - now();
     struct timeval limit = {(long)left, (long)((left - (long)left) * 1e6)};
 
     if (!lookup_goes_on(&conn->asker) || conn->late == 2)
-        return 0;
+        return false;
     if (left > 0) {
         event_base_update_cache_time(conn->proxy->base);
         return watch(conn->step, &limit);
@@ -473,7 +473,7 @@ static int wait_for_name(struct conn *conn)
     if (conn->late++ == 0)
         return watch(conn->step, &at_once);
     event_active(conn->step, EV_TIMEOUT, 0);
-    return 1;
+    return true;
 }
 
 static void note_no_address(struct conn *conn)

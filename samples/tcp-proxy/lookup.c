@@ -27,8 +27,8 @@ struct query {
     struct lookup *lookup;
     struct evdns_base *dns;
     int family;
-    int asked; /* an answer is still to come */
-    int again; /* it has been asked a second time */
+    int asked;  /* an answer is still to come */
+    bool again; /* it has been asked a second time */
 };
 
 struct lookup {
@@ -49,7 +49,7 @@ struct lookup {
  * some of this when memory is short; we see it, and free the resolver again. */
 static _Alignas(16) char emergency[16384];
 static size_t emergency_left; /* 0 but in the set-up */
-static int out_of_memory;
+static bool out_of_memory;
 
 static void *noting_malloc(size_t size)
 {
@@ -58,7 +58,7 @@ static void *noting_malloc(size_t size)
 
     if (memory)
         return memory;
-    out_of_memory = 1;
+    out_of_memory = true;
     if (rounded > emergency_left)
         return NULL;
     emergency_left -= rounded;
@@ -134,7 +134,7 @@ static struct version version_of(const char *path)
         .changed = status.st_ctim};
 }
 
-static int is_same(const struct version *a, const struct version *b)
+static bool is_same(const struct version *a, const struct version *b)
 {
     return a->device == b->device && a->inode == b->inode &&
            a->size == b->size && a->modified.tv_sec == b->modified.tv_sec &&
@@ -184,7 +184,7 @@ static struct evdns_base *dns_set_up(struct event_base *base)
 static struct evdns_base *dns_new(struct lookups *lookups, int *error)
 {
     give_reserve(lookups, 1);
-    out_of_memory = 0;
+    out_of_memory = false;
     errno = 0;
     struct evdns_base *dns = dns_set_up(lookups->base);
     if (dns && !out_of_memory)
@@ -216,12 +216,12 @@ static void free_idle(struct lookup *lookup)
     }
 }
 
-static int is_asked(const struct lookup *lookup)
+static bool is_asked(const struct lookup *lookup)
 {
     for (int i = 0; i < FAMILIES; i++)
         if (lookup->queries[i].asked)
-            return 1;
-    return 0;
+            return true;
+    return false;
 }
 
 static void lookup_free(struct lookup *lookup)
@@ -271,7 +271,7 @@ static void answer_cb(int error, struct evutil_addrinfo *list, void *arg)
     query->asked--;
     if (error == EVUTIL_EAI_FAIL && query->dns && !query->again &&
         evdns_base_count_nameservers(query->dns) > 2) {
-        query->again = 1;
+        query->again = true;
         ask(query, answer_cb);
         return;
     }
@@ -310,7 +310,8 @@ static struct lookup *lookup_new(
 static int lookup_start(struct lookup *lookup)
 {
     static const int families[FAMILIES] = {AF_INET, AF_INET6};
-    int asked = 0, error = 0;
+    bool asked = false;
+    int error = 0;
 
     for (int i = 0; i < FAMILIES; i++) {
         struct query *query = &lookup->queries[i];
@@ -319,7 +320,7 @@ static int lookup_start(struct lookup *lookup)
         query->dns = dns_new(lookup->lookups, &error);
         if (query->dns) {
             ask(query, answer_cb);
-            asked = 1;
+            asked = true;
         }
         free_idle(lookup);
     }
@@ -348,7 +349,8 @@ int lookup_join(struct lookups *lookups, const char *host, const char *port,
     struct asker *asker)
 {
     struct lookup *lookup = find(lookups, host, port);
-    int is_new = !lookup, error = 0;
+    bool is_new = !lookup;
+    int error = 0;
 
     if (is_new)
         lookup = lookup_new(lookups, host, port);
@@ -376,7 +378,7 @@ void lookup_leave(struct asker *asker)
         lookup_free(lookup);
 }
 
-int lookup_goes_on(const struct asker *asker)
+bool lookup_goes_on(const struct asker *asker)
 {
     return asker->lookup && is_asked(asker->lookup);
 }

@@ -1,5 +1,6 @@
 /* lookup.h -- the addresses of a name: asked for without waiting, and once for
  * all who want them at the same time. */
+#include <stdbool.h>
 #include <sys/queue.h>
 
 #include <event2/dns.h>
@@ -47,7 +48,7 @@ int lookup_join(struct lookups *lookups, const char *host, const char *port,
 void lookup_leave(struct asker *asker);
 
 /* Whether more addresses may come. */
-int lookup_goes_on(const struct asker *asker);
+bool lookup_goes_on(const struct asker *asker);
 
 /* Why there are none: ENOENT or ETIMEDOUT, and in words. */
 int lookup_failure(const struct asker *asker, const char **why);
