@@ -1,9 +1,9 @@
 # language.bash -- in which language the tools of the labs speak: Chinese where
 # the locale is, else English.
 #
-# A locale that the system does not have, or one with another encoding than UTF-8,
-# would spoil what the tools read and write. So it only names the language; all that
-# is called from here on works in UTF-8 and speaks English.
+# A locale that the system does not have, or an encoding other than UTF-8, would spoil
+# what the tools read and write. So the locale only chooses the language; all commands
+# that are called from here on work in UTF-8 and print English.
 
 if [[ ! ${LAB_LANGUAGE-} ]]; then
   LAB_LANGUAGE=en
@@ -16,7 +16,7 @@ is_chinese() {
   [[ $LAB_LANGUAGE == zh ]]
 }
 
-# All that is said is said in the reader's language.
+# Print a message in the reader's language.
 say() { # EN ZH
   if is_chinese; then echo "$2"; else echo "$1"; fi
 }

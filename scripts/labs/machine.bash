@@ -21,11 +21,11 @@ trouble() { # EN ZH
   finish 125
 }
 
-# --- what is looked at each time ---
+# --- what is checked each time ---
 
 need_tools() {
   local tool missing=()
-  # One that is removed while it is remembered would be called in vain.
+  # Bash remembers paths: a program that was removed since would seem to be there.
   hash -r
   for tool in "${TOOLS[@]}"; do
     type -P "$tool" >/dev/null || missing+=("$tool")
@@ -36,8 +36,8 @@ need_tools() {
     "缺少这些程序：${missing[*]}。请运行 ./scripts/setup 安装"
 }
 
-# The limits that were set for this shell (ulimit) and the least that is needed. What
-# may be raised is raised.
+# The limits that were set for this shell (ulimit) and the least that is needed. Limits
+# that may be raised are raised.
 need_limits() {
   need_limit v unlimited "address space, of which a sanitizer takes much," "kB" "地址空间（sanitizer 要占用很多）" "kB"
   need_limit d unlimited "a program's data" "kB" "程序的数据段" "kB"
@@ -52,7 +52,7 @@ need_limits() {
 
 need_limit() { # LETTER LEAST EN UNIT ZH UNIT-ZH
   local now least=${2/#[0-9]*/至少 $2 $6}
-  # For one who may, the hard limit is raised too.
+  # A user who may raise the hard limit raises it too.
   reaches "$(ulimit "-$1")" "$2" || ulimit -S "-$1" "$2" 2>/dev/null || ulimit "-$1" "$2" 2>/dev/null || true
   now=$(ulimit "-$1")
   reaches "$now" "$2" || trouble \
@@ -71,7 +71,7 @@ need_processes() {
   ((EUID != 0)) && [[ $limit != unlimited ]] && ((limit < 4096)) || return 0
   all=$(find /proc -maxdepth 3 -mindepth 3 -path '/proc/[0-9]*/task/*' -user "$EUID" 2>/dev/null | wc -l) || true
   ((limit >= all + 100)) || trouble \
-    "this machine limits your processes to $limit (ulimit -u), and $all are there already; a hundred more are needed. Use a shell without this limit, or end some of them" \
+    "this machine limits your processes to $limit (ulimit -u), and $all are running already; a hundred more are needed. Use a shell without this limit, or end some of them" \
     "这台机器把你的进程数限制为 $limit（ulimit -u），现在已有 $all 个，还需要一百个。请换一个没有这项限制的 shell，或结束一些进程"
 }
 
@@ -113,8 +113,8 @@ can_write() { # FOLDER
   return "$ok"
 }
 
-# Programs can be run from there: where the file system is mounted with noexec, a
-# script can not either.
+# Programs can be run from there. (On a file system that is mounted with noexec, a
+# script cannot be run either.)
 need_execution() { # NAME HOW
   printf '#!/bin/sh\n' >"$ROOM/runs"
   chmod 755 "$ROOM/runs"
@@ -136,7 +136,7 @@ need_memory() {
   done </proc/meminfo
 }
 
-# Nobody listens on port 1; that this is said at once means that the loopback is there.
+# No process listens on port 1: if this is reported at once, the loopback works.
 has_loopback() {
   local words
   words=$( (exec 3<>/dev/tcp/127.0.0.1/1) 2>&1) || [[ $words == *refused* ]]
@@ -151,7 +151,7 @@ tell_no_loopback() {
     "这台机器没有回环网络（127.0.0.1）：请以 root 身份运行 ip link set lo up"
 }
 
-# Why no namespaces can be made, for who has to change it.
+# Why no namespaces can be made, for the person who has to change it.
 explain_namespaces() {
   local file=/proc/sys/user/max_user_namespaces
   if ! type -P bwrap >/dev/null; then
@@ -167,7 +167,7 @@ explain_namespaces() {
   fi
 }
 
-# Whether the machine is still as it was: a disk can be full in the middle.
+# Whether the machine still works: the disk may have become full meanwhile.
 is_sound() {
   WHY=$(
     finish() { exit "$1"; }
@@ -182,7 +182,7 @@ is_sound() {
 
 # --- the program that is known to be right ---
 
-# What could make another answer than the last time, as text.
+# All that could change the result since the last time, as text.
 state_of_machine() {
   local library files=()
   echo "$KIND $EUID $PATH $PREFIX ${CC-}"
@@ -199,8 +199,8 @@ state_of_machine() {
   cat "$HERE"/{check,*.bash,*.c,../lib/process.bash} | cksum
 } 2>/dev/null
 
-# Let the program go through, unless it did so on a machine in this state in the last
-# hour.
+# Run a program that is known to be right, unless it has passed on a machine in this
+# state within the last hour.
 prove_machine() {
   local state known="${HERE%/scripts/labs}/build/labs/.machine-$KIND-$EUID"
   state=$(state_of_machine) || true
@@ -208,7 +208,7 @@ prove_machine() {
   (
     NAME=probe LIBRARIES=-levent_core RESULTS=$ROOM/records
     SOURCE=$HERE/probe.c FOLDER=$ROOM/probe
-    # It is right, so a limit can only end a hang: a machine that is busy is not broken.
+    # The program is right, so the limits need only end a hang: a busy machine is not at fault.
     PATIENCE=100 CHECK_S=30
     mkdir -p "$FOLDER" "$ROOM/work"
     PROGRAM=/box/$NAME
@@ -222,7 +222,7 @@ prove_machine() {
     in_a_check probe_is_caught crash 'heap-use-after-free' >"$ROOM/words" 2>&1 </dev/null || explain_run crash
   ) || finish 125
   rm -rf "$ROOM/probe" "$ROOM/records"
-  # Where nothing can be kept, the next run proves it again.
+  # If this cannot be written, the next run does it again.
   { mkdir -p "${known%/*}" && echo "$state" >"$known.new$$" && mv "$known.new$$" "$known"; } 2>/dev/null || true
 }
 
@@ -232,7 +232,7 @@ probe_serves() {
   find_all_leaks
   start
   note_resources
-  step "two clients are heard" "两个客户端得到应答"
+  step "two clients get answers" "两个客户端得到应答"
   for name in A B; do
     connect "$name"
     send "$name" 'hello\n'
@@ -242,20 +242,20 @@ probe_serves() {
   close A
   close B
   expect_descriptors_back
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  step "SIGTERM ends the program with status 0; nothing leaks" "SIGTERM 使程序以退出码 0 结束，没有泄漏"
   stop_cleanly
 }
 
 probe_is_caught() { # HOW WORD
-  step "the sanitizer sees it" "sanitizer 发现它"
+  step "the sanitizer reports the error" "sanitizer 报告这个错误"
   run "$1"
   expect_exit 99
   expect_error "$2"
-  # What it found is at an end: that is no failure.
+  # The report was expected: it is not a failure.
   : >"$WORK/stderr"
 }
 
-# --- what is wrong, from what was said ---
+# --- the cause of a failure, from the messages ---
 
 explain_build() {
   local log

@@ -1,11 +1,11 @@
 # steps.bash -- the words that the checks of a lab are written in.
 #
-# A check is a function. It tells its story in steps, a sentence each in English
-# and in Chinese; between them it acts: starts the program, connects, sends,
-# expects. What fails ends the check and says what was sent, expected, and came.
+# A check is a function. It consists of steps, a sentence each in English and in
+# Chinese, and of actions between them: start the program, connect, send, expect. An
+# action that fails ends the check; the report shows what was sent, expected, and came.
 #
 #   check 4 "What goes wrong" neighbour_goes_on \
-#     "the second client is heard when the first has left" "第一个客户端走后，第二个仍有应答"
+#     "the second client gets answers after the first has left" "第一个客户端离开后，第二个仍能得到应答"
 #   neighbour_goes_on() {
 #     step "the server listens" "服务器开始监听"
 #     start
@@ -13,40 +13,40 @@
 #     connect A && send A 'hello\n' && expect A 'hello\n'
 #   }
 #
-# The file says first what kind of lab it is: lab mend 1 20. All is loaded by
+# The file begins with the kind of lab: lab mend 1 20. It is loaded by
 # scripts/labs/check, which sets PROGRAM (the binary), WORK (a folder of its own),
 # RESULTS (where records go) and PATIENCE (a factor on every time limit). A text is
 # given with printf's escapes: '\n', '\0', '\x80'.
 #
-# Beyond clients that talk one after the other (connect, send, expect, close) there are
-# words for what goes wrong late, or only for many:
+# Besides the words for one client after another (connect, send, expect, close) there
+# are words for faults that show late, or only with many clients:
 #
 #   environment NAME=VALUE...    variables of the program; before it starts
-#   fast_clock 60                its time passes 60 times as fast; before it starts
-#   find_all_leaks               also what a variable still points to; before it starts
-#   short_writes                 the kernel takes little at a time; before it starts
-#   other_libevent 2.9.1 'x y'   as if it ran with that version and those back ends
-#   watch_order                  see whether an event outlives its descriptor; before it
-#   expect_order                   starts, and when clients have left
-#   watch_allocated              see what memory is held; before it starts; then, when
-#   note_allocated                 some clients have come and left,
-#   expect_allocated_back 10       and when 10 more like them have: nothing is held for them
+#   fast_clock 60                the program's clock runs 60 times as fast; before it starts
+#   find_all_leaks               reports memory that a variable still points to, too; before it starts
+#   short_writes                 the kernel accepts little at a time; before it starts
+#   other_libevent 2.9.1 'x y'   as if the program ran with this version and these back ends
+#   watch_order                  before the program starts; checks that no event outlives
+#   expect_order                   its descriptor, when clients have left
+#   watch_allocated              before the program starts; counts the memory that it holds
+#   note_allocated                 when some clients have come and left,
+#   expect_allocated_back 10       and when 10 more have: no memory is held for these
 #   expect_allocated_within 900    or at most so many kB, while others are connected
-#   many 60 'hello %d\n' '%d?\n' so many clients at once, each its own text, each its own
+#   many 60 'hello %d\n' '%d?\n' 60 clients at once, each with its own text and its own
 #   many_again TEXT ANSWER         answer; %d is the client's number
-#   many_leave [reset]           all of them close, or break their connections
-#   reset_many 8 [TEXT]          clients connect, send TEXT, and break the connection
-#   expect_backlog 60            so many connections are made while the program is held
+#   many_leave [reset]           all of them close, or reset their connections
+#   reset_many 8 [TEXT]          8 clients connect, send TEXT, and reset their connections
+#   expect_backlog 60            60 connections can be made while the program is stopped
 #   listen_full S                a PORT where a connection is neither made nor refused
-#   watch_blocking               is the program ever stuck outside its event loop? from
-#   expect_not_blocked             here to there
-#   expect_no_wakeups [MS]       at rest it is not woken by anything: it does not poll
+#   watch_blocking               the program does not block outside its event loop, from
+#   expect_not_blocked             the first word to the second
+#   expect_no_wakeups [MS]       nothing wakes the idle program: it does not poll
 #
 # A leak on the error path: find_all_leaks; start; reset_many 8 'hello\n';
 # expect_descriptors_back (after note_resources); stop_cleanly.
 #
-# What is asked again and again starts no process: most of a lab's time would go
-# there.
+# Functions that are called again and again start no process: that would take most of
+# a lab's time.
 #
 # shellcheck disable=SC2034,SC1111 # variables of the checks; Chinese quotation marks
 
@@ -54,19 +54,19 @@
 source "${BASH_SOURCE[0]%/*}/../lib/process.bash"
 
 LIMIT_MS=2000 # how long a thing may take on a quick machine
-STILL_MS=500  # how long it may sleep and act then; more if the program has timers
+STILL_MS=500  # how long the program may sleep before it acts; more if it has timers
 QUIET_MS=300  # how long a silence is waited for
-LABOURS=''    # not empty: the program may work for long, and is not told to be in a loop
-CHECK_S=60    # how long a whole check may take, whatever it waits for
+LABOURS=''    # not empty: the program may work for long; "busy all the time" is not reported
+CHECK_S=60    # how long a whole check may take
 BLOCKED_MS=50 # how long it may sleep in anything but its event loop
-END_MS=100    # how long a program that has failed may take to end of itself
+END_MS=100    # how long a program that has failed may take to end by itself
 MAX_OUTPUT=1048576 MAX_PROCESSES=24 MAX_MEMORY_MB=400 MAX_DESCRIPTORS=256
 
 LEVEL=1 KIND_OF_LAB=mend MINUTES=20
 CHECKS=()                                # functions, in the order of the file
 declare -A CHECK=()                      # by function: "POINTS<tab>SECTION<tab>EN<tab>ZH"
 declare -A SENT=() AT=() CLIENT=() TO=() # by client: texts, bytes read, pid, descriptor
-declare -A HEARD=()                      # by client: something was expected since it sent
+declare -A HEARD=()                      # by client: an answer was expected since it sent
 declare -A SENT_BYTES=()                 # by client: the size of a file, sent last
 
 lab() { # mend|make LEVEL MINUTES; LEVEL is 1 (easy) to 5
@@ -123,7 +123,7 @@ detail() { # sent|expected|came TEXT [ZH]; without ZH the text is data, no words
   printf '%s\t%s\t%s\n' "$1" "$2" "${3-$2}" >>"$WORK/details"
 }
 
-# If the program is no longer there, why: that is mostly the cause.
+# If the program has ended, record why: mostly this is the cause.
 tell_the_end() {
   local status end
   # One that is about to die may not be dead yet.
@@ -142,7 +142,7 @@ tell_the_end() {
   tell_sanitizer
 }
 
-# A program that is still at work when all patience is over: mostly in a loop.
+# A program that is still busy at the limit mostly has an endless loop.
 tell_busy() {
   local i
   [[ ! $LABOURS && ${RUN-} && ! ${WAITED-} && $PID && ! -s $WORK/stopped ]] || return 0
@@ -165,20 +165,20 @@ tell_status() { # STATUS
     mask_port | cut -c 1-160 | while read -r line; do record shown "$line"; done
 }
 
-# The report of a sanitizer, cut to what helps: what it is, the place in the
-# student's file, and where what is used was freed.
+# The useful part of a sanitizer's report: the kind of error, the place in the
+# student's file, and where the memory was freed.
 tell_sanitizer() {
   local summary
   summary=$(sed -nE 's/^.*runtime error: (.*)/\1/p; s/^==[0-9]+==ERROR: (AddressSanitizer: [a-zA-Z-]+).*/\1/p; s/^==[0-9]+==(AddressSanitizer: hard rss limit).*/\1/p; s/^==[0-9]+==ERROR: (LeakSanitizer).*/\1: memory is never freed/p' "$WORK/stderr" 2>/dev/null | head -n 1)
   [[ $summary ]] || return 0
   record report "$summary" "${summary/: memory is never freed/：有内存一直没有释放}"
-  # Much hangs on the base: if it was not freed, the rest is not worth a word.
+  # If the base was not freed, much else is reported with it: show only the base.
   record_place source 'ERROR: LeakSanitizer' ' in event_base_new' || record_place source . . || return 0
   record_place freed '^freed by' . || return 0
 }
 
-# Record the first place in the student's file that a report names after a line that
-# the one expression fits, and one from there on that the other does.
+# Record the first place in the student's file that the report names after a line that
+# matches the first expression, followed by a line that matches the second.
 record_place() { # FIELD REGEX REGEX
   local place
   place=$(awk -v name="$NAME.c:[0-9]+" -v first="$2" -v second="$3" '
@@ -191,14 +191,14 @@ record_place() { # FIELD REGEX REGEX
 
 # --- waiting ---
 
-# Sleep without a process: nothing ever comes from this pipe.
+# Sleep without a process: no data ever arrives in this pipe.
 nap() { # SECONDS
   read -r -t "$1" -u "$NEVER" || true
 }
 
-# Poll until the command succeeds, or fail silently (1): at the limit, or as soon
-# as the program was stopped for going beyond its limits, or has come to rest, for
-# then nothing more will come. A long wait asks less often.
+# Poll until the command succeeds. Return 1 at the limit, or as soon as the program was
+# stopped for exceeding its limits, or when it is idle, because then nothing more will
+# happen. A long wait polls less often.
 until_true() { # COMMAND...
   local end pause=2 seen='' since delay
   now_ms
@@ -219,7 +219,7 @@ until_true() { # COMMAND...
       if [[ ! $PID || $ACTIVITY != "$seen" ]] || is_something_running; then
         seen=$ACTIVITY since=$MS
       elif ((MS - since >= STILL_MS * PATIENCE / 10)); then
-        "$@" # it may have come between the two looks
+        "$@" # it may have become true in the meantime
         return
       fi
     fi
@@ -228,8 +228,8 @@ until_true() { # COMMAND...
   done
 }
 
-# How many milliseconds the program and this script were ready to run, but other
-# processes had the processor, into DELAY: see proc(5), schedstat.
+# Set DELAY to the milliseconds in which the program and this script were ready to run,
+# but other processes had the processor: see proc(5), schedstat.
 note_delay() {
   local pid delay
   DELAY=0
@@ -288,12 +288,12 @@ start() { # [ARG...]; without: 0, any port
   (($# > 0)) || set -- 0
   launch "$@"
   until_true has_line_or_end "$READY"
-  has_line "$READY" || fail "no line \"listening on ADDRESS port PORT\" came" "没有输出“listening on ADDRESS port PORT”这一行"
+  has_line "$READY" || fail "the program did not print \"listening on ADDRESS port PORT\"" "没有输出“listening on ADDRESS port PORT”这一行"
   find_port "$WORK/stdout"
 }
 
-# Run the program to its end; standard input is empty. Sets STATUS; its output
-# is looked at with expect_output and expect_line.
+# Run the program to its end; standard input is empty. Sets STATUS; check the output
+# with expect_output and expect_line.
 run() { # [ARG...]
   launch "$@"
   end_input
@@ -315,8 +315,8 @@ signal() { # NAME: send a signal to the program
   { [[ $PID ]] && kill -"$1" "$PID" 2>/dev/null; } || fail "there is no program to send SIG$1 to" "没有可接收 SIG$1 的程序"
 }
 
-# The program stands still; what comes from now on comes while it does. Until:
-# signal CONT. (A signal is sent before it is heeded.)
+# Stop the program until signal CONT: what the clients do from now on happens while it
+# is stopped. (A signal takes effect a moment after it is sent: wait for that.)
 hold() {
   signal STOP
   until_true is_held || fail "the program cannot be stopped" "程序无法暂停"
@@ -355,7 +355,7 @@ tell_exit() { # EXPECTED
   fi
 }
 
-# A server that is told to end does so soon, with status 0, and has freed all.
+# A server that gets a signal to end does so soon, with status 0, and has freed all.
 stop_cleanly() { # [SIGNAL]
   signal "${1:-TERM}"
   expect_exit 0
@@ -376,7 +376,7 @@ has_line() { # REGEX [COUNT]
   ((count >= ${2:-1}))
 }
 
-# Wait for a line on standard output that the extended regular expression fits.
+# Wait for a line on standard output that matches the extended regular expression.
 expect_line() { # REGEX [COUNT]
   until_true has_line_or_end "$@"
   has_line "$@" || {
@@ -386,7 +386,7 @@ expect_line() { # REGEX [COUNT]
   }
 }
 
-# What a student reads of an expression: `^served [0-9]+ clients$` is "served N clients".
+# Show a student an expression as text: `^served [0-9]+ clients$` is "served N clients".
 expected_line() { # REGEX [AFTER-IT AFTER-IT-IN-CHINESE]
   local text=${1#^}
   text=${text%\$}
@@ -415,8 +415,8 @@ expect_error() { # REGEX: a line on standard error
 
 # --- clients ---
 
-# A client of the program's PORT, under a name of your choice. It reads all that
-# comes, as it comes.
+# Connect a client to the program's PORT, under a name of your choice. It reads all
+# data as it arrives.
 connect() { # CLIENT [SOCAT-OPTION...]
   peer "$1" "TCP:127.0.0.1:$PORT${2:+,$2}"
   until_true log_says "$1" 'successfully connected| E ' || true
@@ -424,11 +424,11 @@ connect() { # CLIENT [SOCAT-OPTION...]
 }
 
 no_connection() {
-  fail "no connection to the program can be made" "无法连接到程序"
+  fail "cannot connect to the program" "无法连接到程序"
 }
 
-# Be the server: wait on a port for one connection of the program. Sets PORT;
-# accepted waits until it is there. A port may be given, to be there again.
+# Be the server: listen on a port for one connection of the program. Sets PORT;
+# accepted waits for the connection. A port may be given, to listen there again.
 listen() { # CLIENT [PORT [SOCAT-OPTION...]]
   peer "$1" "TCP-LISTEN:${2:-0},bind=127.0.0.1,reuseaddr${3:+,$3}"
   until_true log_says "$1" 'listening on| E ' || true
@@ -454,15 +454,15 @@ peer() { # CLIENT SOCAT-ADDRESS
   CLIENT[$1]=$! TO[$1]=$to AT[$1]=0 SENT[$1]='' SENT_BYTES[$1]='' HEARD[$1]=''
 }
 
-# Whether what socat has said of a client fits.
+# Whether socat's log of a client matches.
 log_says() { # CLIENT REGEX
   local text=''
   [[ ! -f $WORK/$1.log ]] || read -r -d '' text <"$WORK/$1.log" || true
   [[ $text =~ $2 ]]
 }
 
-# In a child: nothing of ours stays open but the three standard descriptors. (A
-# fourth, 255, is bash's own and ends with exec.)
+# In a child: close all of our descriptors except the three standard ones. (A
+# fourth, 255, is bash's own; exec closes it.)
 # shellcheck disable=SC2120 # check gives one
 close_ours() { # [BUT]
   local fd
@@ -472,7 +472,7 @@ close_ours() { # [BUT]
   done
 }
 
-# Bash would write a text line by line, and the program might read it so.
+# One write for the whole text: bash would write line by line.
 send() { # CLIENT TEXT
   [[ ! ${HEARD[$1]-} ]] || SENT[$1]=''
   SENT[$1]+=$2 SENT_BYTES[$1]='' HEARD[$1]=''
@@ -480,14 +480,14 @@ send() { # CLIENT TEXT
   cat "$WORK/sent" >&"${TO[$1]}"
 }
 
-# Returns at once: a program that does not read would hold it up.
+# Return at once: a program that does not read would block this script.
 send_file() { # CLIENT FILE
   note_file "$1" "$2"
   cat "$2" >&"${TO[$1]}" &
 }
 
-# Returns when the client has taken the file, which may not be what the program has
-# read. As long as more is taken, the limit starts anew.
+# Return when the client has read the whole file (the program may have read less). The
+# time limit starts again as long as the client reads on.
 send_all() { # CLIENT FILE
   local sender before=''
   send_file "$1" "$2"
@@ -495,7 +495,7 @@ send_all() { # CLIENT FILE
   until until_true has_ended "$sender"; do
     find_position "$sender" 3 || continue
     [[ $POSITION != "$before" && ! -s $WORK/stopped ]] ||
-      fail "the program does not read what the client sends" "程序没有读取客户端发来的数据"
+      fail "the program does not read the client's data" "程序没有读取客户端发来的数据"
     before=$POSITION
   done
 }
@@ -511,7 +511,7 @@ half_close() { # CLIENT
   TO[$1]=
 }
 
-# The client reads no more, until resume: it stands still.
+# Stop the client until resume: it reads nothing.
 pause() { # CLIENT
   kill -STOP "${CLIENT[$1]}"
 }
@@ -520,8 +520,8 @@ resume() { # CLIENT
   kill -CONT "${CLIENT[$1]}"
 }
 
-# The client goes away. (With bytes unread, the program sees a reset.) It does not
-# half-close before: that would be another thing to see.
+# The client ends. (With bytes unread, the program sees a reset.) It does not half-close
+# before, because the program would see that.
 close() { # CLIENT
   kill -KILL "${CLIENT[$1]}" 2>/dev/null || true
   wait "${CLIENT[$1]}" 2>/dev/null || true
@@ -529,7 +529,7 @@ close() { # CLIENT
   [[ ! ${TO[$1]} ]] || half_close "$1"
 }
 
-# The program sees a reset: the connection is broken, not ended.
+# The client ends, and the program sees a reset.
 reset() { # CLIENT; it was connected with: connect A linger=0
   close "$1"
 }
@@ -539,8 +539,8 @@ size_of() { # CLIENT: how many bytes came in all
   echo "$ARRIVED"
 }
 
-# How many bytes came in all, into ARRIVED: as long as there is one who writes them
-# down, by where he stands in his file. See proc(5), fdinfo.
+# Set ARRIVED to the number of bytes that have arrived: as long as socat runs, from its
+# offset in the output file. See proc(5), fdinfo.
 count_bytes() { # CLIENT
   local pid=${CLIENT[$1]:-none}
   [[ /proc/$pid/fd/1 -ef $WORK/$1.out ]] &&
@@ -558,7 +558,7 @@ is_closed() { # CLIENT
     log_says "$1" 'socket 2 \(fd [0-9]+\) is at EOF|Connection reset|Broken pipe'
 }
 
-# The next bytes that come to the client are these.
+# The next bytes that arrive at the client are these.
 expect() { # CLIENT TEXT
   printf '%b' "$2" >"$WORK/expected"
   expect_file "$1" "$WORK/expected"
@@ -575,7 +575,7 @@ expect_file() { # CLIENT FILE
   AT[$1]=$((at + size)) HEARD[$1]=yes
 }
 
-# Wait for so many bytes; as long as more come, the limit starts anew.
+# Wait for this number of bytes; as long as more arrive, the time limit starts again.
 until_more() { # CLIENT BYTES
   local before=${AT[$1]}
   until until_true has_come "$1" "$2"; do
@@ -585,7 +585,7 @@ until_more() { # CLIENT BYTES
   done
 }
 
-# A line that the extended regular expression fits comes next. Sets LINE.
+# The next line matches the extended regular expression. Sets LINE.
 expect_answer() { # CLIENT REGEX
   until_true has_whole_line "$1" || true
   LINE=$(tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -n 1 | tr -d '\0')
@@ -608,7 +608,7 @@ has_whole_line() { # CLIENT
   (($(tail -c +$((AT[$1] + 1)) "$WORK/$1.out" | head -n 1 | tr -cd '\n' | wc -c) > 0)) || is_closed "$1"
 }
 
-# Nothing more comes to the client for a while.
+# No more data arrives at the client for a while.
 expect_nothing() { # CLIENT
   local end
   now_ms
@@ -642,7 +642,7 @@ expect_nothing_left() { # CLIENT
   }
 }
 
-# The program lets the connection be, for a while at least.
+# The program does not close the connection, for a while at least.
 expect_open() { # CLIENT
   local end
   now_ms
@@ -654,7 +654,7 @@ expect_open() { # CLIENT
   done
 }
 
-# Connections that say nothing: cheap, many. They end with the check.
+# Make many cheap connections that send nothing. They end with the check.
 crowd() { # COUNT
   local i fd
   for ((i = 0; i < $1; i++)); do
@@ -691,7 +691,7 @@ many_again() { # TEXT ANSWER
   done
 }
 
-# No process is started for a client that gets what it should.
+# Start no process for a client that gets the right answer.
 one_of_many() { # NUMBER TEXT ANSWER
   local fd=${MANY[$1 - 1]} answer came='' LC_ALL=C
   printf -v answer '%b' "$3"
@@ -701,7 +701,7 @@ one_of_many() { # NUMBER TEXT ANSWER
   fi
   [[ ! $answer ]] ||
     IFS= read -r -N ${#answer} -t $((LIMIT_MS * PATIENCE / 10000 + 1)) -u "$fd" came || true
-  # What comes too much comes soon.
+  # Extra bytes would arrive soon.
   if [[ $1 == 1 || $1 == "${#MANY[@]}" ]]; then
     nap 0.1
     ! read -r -t 0 -u "$fd" || IFS= read -r -N 100 -t 0.2 -u "$fd" answer || came+=$answer
@@ -733,7 +733,7 @@ one_of_many_whole() { # NUMBER TEXT ANSWER
   same_bytes "$WORK/expected" "$WORK/many.out" many || fail_one_of_many "$1"
 }
 
-# All close. One that has bytes unread breaks its connection by that.
+# All close. A client with bytes unread resets its connection by that.
 many_leave() { # [reset]
   local fd
   for fd in "${MANY[@]}"; do
@@ -743,8 +743,8 @@ many_leave() { # [reset]
   MANY=()
 }
 
-# COUNT clients, all at once, send TEXT and break their connections as soon as the
-# program has come to rest.
+# COUNT clients, all at once, send TEXT and reset their connections as soon as the
+# program is idle.
 reset_many() { # COUNT [TEXT]
   local i
   for ((i = 1; i <= $1; i++)); do
@@ -758,7 +758,7 @@ reset_many() { # COUNT [TEXT]
   done
 }
 
-# While the program is held, so many clients can connect: they wait in the backlog.
+# While the program is stopped, COUNT clients can connect: they wait in the backlog.
 expect_backlog() { # COUNT
   hold
   rm -f "$WORK/queued"
@@ -776,8 +776,8 @@ expect_backlog() { # COUNT
   unset 'CLIENT[backlog]'
 }
 
-# A port where whoever connects waits: nobody accepts, and the backlog is full. Sets
-# PORT. close ends it: from then on, connections are refused.
+# Listen on a port where a new connection stays pending: no process accepts, and the
+# backlog is full. Sets PORT. After close, connections are refused.
 listen_full() { # CLIENT
   local fd
   listen "$1" 0 backlog=0
@@ -786,7 +786,7 @@ listen_full() { # CLIENT
     fail "the check cannot listen on port $PORT" "检查程序无法监听端口 $PORT"
 }
 
-# A client that sends the file and half-closes, and reads nothing before
+# Start a client that sends the file and half-closes, and reads nothing before
 # read_late. (A client that is paused would not send either.)
 send_unread() { # CLIENT FILE
   local fd
@@ -831,13 +831,13 @@ make_bytes() { # FILE SIZE
 
 # --- quality ---
 
-# Note the program's memory and descriptors, to compare with later.
+# Note the program's memory and descriptors, for a later comparison.
 note_resources() {
   MEMORY=$(memory) DESCRIPTORS=$(descriptors)
 }
 
-# What is measured is the program with all that it has started, and its box, which
-# stays as it is.
+# These functions measure the program with all processes that it has started, and its
+# box, which does not change.
 
 memory() { # resident memory in kB
   find_family "$RUN"
@@ -854,21 +854,21 @@ descriptors() {
   echo "$sum"
 }
 
-# See how much memory the program has allocated and not freed, to the byte. To be said
-# before the program starts; note_allocated and expect_allocated_back look.
+# Count the memory that the program has allocated and not freed, to the byte. Call this
+# before the program starts; note_allocated and expect_allocated_back read the count.
 watch_allocated() {
   environment LAB_MEMORY=1
 }
 
-# Ask the program, which is at rest, and note what it says (scripts/labs/leaks.c). What
-# is compared is after clients like those that came before.
+# Note the idle program's count (scripts/labs/leaks.c). Call this after some clients: the
+# later comparison is after other clients of the same kind.
 note_allocated() {
   find_allocated
   ALLOCATED=$IN_USE
 }
 
-# How many bytes it holds, into IN_USE. (Not in a subshell, which could not say how a
-# program that is gone has ended.)
+# Set IN_USE to the number of bytes that the program holds. (Not in a subshell: it could
+# not report how a program has ended.)
 find_allocated() {
   local before
   settle
@@ -882,75 +882,75 @@ says_allocated() { # COUNT: more often than that
   (($(grep -c '^lab: .* bytes' "$WORK/stderr") > $1))
 }
 
-# What clients that have left since then held is freed: not even 16 bytes of each are
-# left.
+# The memory of CLIENTS clients that have left since note_allocated is freed: less than
+# 16 bytes of each are left.
 expect_allocated_back() { # CLIENTS
   find_allocated
-  ((IN_USE < ALLOCATED + 16 * $1)) || fail "memory is still held for clients that have left" "客户端已经离开，仍为它们占着内存"
+  ((IN_USE < ALLOCATED + 16 * $1)) || fail "memory is still held for clients that have left" "客户端已经离开，仍为它们占用内存"
 }
 
-# It has at most so much more memory than was noted, and with no room for chance: what
-# is resident grows also by what was freed.
+# The program holds at most KB kB more memory than was noted, measured exactly: its
+# resident memory would also include freed memory.
 expect_allocated_within() { # KB
   find_allocated
-  ((IN_USE <= ALLOCATED + 1024 * $1)) || fail "it holds more than $1 kB of memory for them" "为它们占用的内存超过 $1 kB"
+  ((IN_USE <= ALLOCATED + 1024 * $1)) || fail "the program holds more than $1 kB of memory for these clients" "程序为这些客户端占用的内存超过 $1 kB"
 }
 
-# At most so much more memory than was noted.
+# The program has at most KB kB more resident memory than was noted.
 expect_memory_within() { # KB
   local grew=$(($(memory) - MEMORY))
-  ((grew <= $1)) || fail "its memory grew by more than $1 kB" "内存增长超过 $1 kB"
+  ((grew <= $1)) || fail "the program's memory grew by more than $1 kB" "程序的内存增长超过 $1 kB"
 }
 
 # As many open descriptors as were noted.
 expect_descriptors_back() {
-  until_true are_descriptors_back || fail "descriptors were left open" "有描述符没有关闭"
+  until_true are_descriptors_back || fail "the program left descriptors open" "有描述符没有关闭"
 }
 
 are_descriptors_back() {
   (($(descriptors) <= DESCRIPTORS))
 }
 
-# What a variable still points to when the program ends counts as a leak too, but for
-# what is libc's and the sanitizer's own (scripts/labs/leaks.c). To be said before the
+# Memory that a variable still points to when the program ends counts as a leak too,
+# except libc's and the sanitizer's own (scripts/labs/leaks.c). Call this before the
 # program starts.
 find_all_leaks() {
   ENVIRONMENT+=(LSAN_OPTIONS=use_globals=0:use_stacks=0:use_registers=0:print_suppressions=0)
 }
 
-# Variables that the program is given. To be said before it starts.
+# Set variables of the program's environment. Call this before it starts.
 environment() { # NAME=VALUE...
   ENVIRONMENT+=("$@")
 }
 
-# The program's time passes so many times as fast (scripts/labs/inside.c): what a
-# task wants after a minute can be seen after a second. To be said before it starts.
-# With a high factor a busy machine, too, is late so many times as much: 60 is much.
+# The program's clock runs FACTOR times as fast (scripts/labs/inside.c), so that a time-out
+# of a minute is over after a second. Call this before it starts. Delays of a busy
+# machine grow by the same factor: 60 is much.
 fast_clock() { # FACTOR
   environment "LAB_CLOCK=$1"
 }
 
-# Of what the program sends, the kernel seems to take little at a time, so that the end
-# of it waits in the program (scripts/labs/inside.c). To be said before it starts.
+# The kernel seems to accept only a little of what the program sends at a time, so that
+# the rest waits in the program (scripts/labs/inside.c). Call this before it starts.
 short_writes() {
   environment LAB_WRITE=2000
 }
 
-# The program is run with another libevent, as far as the version and the list of back
-# ends go (scripts/labs/inside.c). To be said before it starts.
+# The program sees another version of libevent and another list of back ends
+# (scripts/labs/inside.c). Call this before it starts.
 other_libevent() { # VERSION METHODS
   environment "LAB_VERSION=$1" "LAB_METHODS=$2"
 }
 
-# Have it said when an event is deleted after its descriptor was closed
-# (scripts/labs/inside.c). To be said before the program starts; expect_order looks.
+# Report when an event is deleted after its descriptor was closed
+# (scripts/labs/inside.c). Call this before the program starts; expect_order checks it.
 watch_order() {
   environment LAB_ORDER=1
 }
 
 expect_order() {
   ! grep -q '^lab: an event was deleted after its descriptor was closed' "$WORK/stderr" ||
-    fail "a descriptor was closed before its event was deleted" "描述符关闭时，它的事件还没有删除"
+    fail "a descriptor was closed before its event was deleted" "还没删除事件，就关闭了它的描述符"
 }
 
 ticks() {
@@ -958,8 +958,8 @@ ticks() {
   ticks_of "${FAMILY[@]}"
 }
 
-# While nothing happens, the program uses no processor time. (On a busy machine one
-# that does not rest gets little of it, but is seen to want it.)
+# While nothing happens, the program uses no processor time. (On a busy machine a program
+# that spins gets little of it, but its state shows that it is ready to run.)
 expect_idle() {
   local before after i wants=0
   ! has_ended "$RUN" || fail
@@ -974,9 +974,9 @@ expect_idle() {
   ((after - before <= 8 && wants < 6)) || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
 }
 
-# At rest, nothing wakes the program: it waits, and does not ask again and again.
-# How often it fell asleep says so, however little it does each time. Once may be
-# chance, or a timer that had to run out.
+# Nothing wakes the idle program: it waits, and does not poll. The number of times that
+# it fell asleep shows this, however little it does each time. Once may be chance, or a
+# timer that had to run out.
 expect_no_wakeups() { # [MS]: what happens this often, or oftener, is seen
   local before i
   settle
@@ -1006,8 +1006,8 @@ sleeps() {
   done 2>/dev/null
 }
 
-# From here to expect_not_blocked, see whether the program sleeps in anything but its
-# event loop for longer than a moment: a read, a write, a sleep, a connect that waits.
+# From here to expect_not_blocked, watch whether the program sleeps outside its event
+# loop for longer than a moment: in a read, a write, a sleep, or a connect.
 watch_blocking() {
   : >"$WORK/blocked"
   find_waits
@@ -1019,8 +1019,8 @@ watch_blocking() {
   BLOCKING=$!
 }
 
-# The numbers of the system calls in which an event loop waits, into WAITS: of epoll,
-# and where that is turned off, of poll and select too. None: they are not known.
+# Set WAITS to the numbers of the system calls in which an event loop waits: of epoll,
+# and where epoll is switched off, of poll and select too. Empty: they are not known.
 find_waits() {
   case $HOSTTYPE in
     x86_64) WAITS=' 232 281 441 ' && [[ ${ENVIRONMENT[*]} != *EVENT_NOEPOLL* ]] || WAITS+='7 271 23 270 ' ;;
@@ -1029,8 +1029,8 @@ find_waits() {
   esac
 }
 
-# Look in which call the program sleeps, again and again: see proc(5), syscall. Three
-# looks at the least, however slowly they follow each other.
+# Sample the call in which the program sleeps: see proc(5), syscall. At least three
+# samples in a row count, however slowly they follow each other.
 note_blocking() {
   local call times=0 since=0
   while [[ $WAITS ]] && is_running "$RUN"; do
@@ -1050,7 +1050,7 @@ expect_not_blocked() {
   kill "$BLOCKING" 2>/dev/null || true
   wait "$BLOCKING" 2>/dev/null || true
   [[ ! -s $WORK/blocked ]] ||
-    fail "the program stood still outside its event loop, and nobody else could be served" "程序停在事件循环之外，这时谁也得不到服务"
+    fail "the program blocked outside its event loop, and could serve no other client" "程序阻塞在事件循环之外，这时无法为其他客户端服务"
 }
 
 wants_processor() {
@@ -1067,8 +1067,8 @@ state_of_all() {
   state_of "$PID"
 }
 
-# The program sleeps most times that one looks, while a little may go on. One that
-# spins is never asleep, however little processor time a busy machine gives it.
+# The program sleeps in most samples; it may do a little work. A program that spins is
+# never asleep, however little processor time a busy machine gives it.
 expect_asleep() {
   local i asleep=0
   for ((i = 0; i < 20; i++)); do
@@ -1079,7 +1079,7 @@ expect_asleep() {
   ((asleep >= 12)) || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
 }
 
-# Soon the program sleeps each time that one looks.
+# Soon the program sleeps in every sample.
 expect_rest() {
   until_true stays_asleep_or_ends || fail "the program is busy while there is nothing to do" "无事可做时程序仍占用处理器"
   is_running "$RUN" || fail
@@ -1093,7 +1093,7 @@ stays_asleep() { # PID
   stays state_of "$1"
 }
 
-stays() { # COMMAND...: one that sets STATE says each time that it sleeps
+stays() { # COMMAND...: it sets STATE, which is asleep each time
   local i
   for ((i = 0; i < 20; i++)); do
     "$@" && [[ $STATE == S ]] || return 1
@@ -1101,8 +1101,8 @@ stays() { # COMMAND...: one that sets STATE says each time that it sleeps
   done
 }
 
-# Wait until nothing moves: neither the program nor a client has run for a fifth of
-# a second. One that waits for a processor is not at rest.
+# Wait until neither the program nor a client has run for a fifth of a second. A process
+# that waits for a processor is not idle.
 settle() {
   local before='' end
   now_ms
@@ -1111,7 +1111,7 @@ settle() {
   until [[ $ACTIVITY == "$before" ]] && ! is_something_running; do
     is_running "$PID" || fail
     now_ms
-    { ((MS < end)) && [[ ! -s $WORK/stopped ]]; } || fail "the program does not come to rest" "程序一直没有进入空闲"
+    { ((MS < end)) && [[ ! -s $WORK/stopped ]]; } || fail "the program does not become idle" "程序一直没有进入空闲"
     nap 0.2
     before=$ACTIVITY
     note_activity
@@ -1122,14 +1122,14 @@ is_something_running() {
   [[ $ACTIVITY == *'(running)'* || $ACTIVITY == *'(disk sleep)'* ]]
 }
 
-# Whether each of them runs or sleeps, and how often it fell asleep, into ACTIVITY:
-# see proc(5), status.
+# Set ACTIVITY to whether the program and each client run or sleep, and how often each
+# fell asleep: see proc(5), status.
 note_activity() {
   local pid line lines
   ACTIVITY=
   for pid in "$PID" "${CLIENT[@]}"; do
     [[ -r /proc/${pid:-none}/status ]] || continue
-    # At once: the file is made anew for each seek of `read`.
+    # In one go: the kernel makes the file again for each seek of `read`.
     mapfile -t lines <"/proc/$pid/status"
     for line in "${lines[@]}"; do
       [[ $line != @(State|*_switches):* ]] || ACTIVITY+="$line "
@@ -1152,13 +1152,12 @@ escape() {
   }'
 }
 
-# A port of the kernel's choice is another one each time.
+# A port of the kernel's choice differs each time.
 mask_port() {
   sed -E 's/port [0-9]+/port PORT/g'
 }
 
-# What the client has sent since something was expected of it, the end of it if it is
-# long.
+# Record what the client has sent since the last answer; of a long text, its end.
 tell_sent() { # [CLIENT]
   local text
   [[ ${1-} ]] || return 0
@@ -1171,7 +1170,7 @@ tell_sent() { # [CLIENT]
   fi
 }
 
-# Whether two files are the same; if not, what was expected and what came, from
+# Whether two files are the same; if not, record what was expected and what came, from
 # a little before the first wrong byte, which is marked.
 same_bytes() { # EXPECTED CAME [CLIENT]
   local words at total from lead

@@ -184,7 +184,7 @@ assert_costs_its_own_points() { # STUDENT REASON
 
 @test "words with the characters that separate records make no points, and no orders for a terminal" {
   assert_costs_its_own_points forges-records 'the program had ended, with exit status 1'
-  assert_costs_its_own_points forges-in-the-compiler 'it does not compile'
+  assert_costs_its_own_points forges-in-the-compiler 'the program does not compile'
   run jq -c '[.score, (.tests | length)]' "$RESULTS/forges-records/results.json"
   assert_output '[0,8]'
   run grep -rlP '[\x00-\x08\x0b-\x1f\x7f]' "$RESULTS"
@@ -201,8 +201,8 @@ assert_costs_its_own_points() { # STUDENT REASON
 }
 
 @test "bombs for the compiler are stopped" {
-  assert_costs_its_own_points compiler-bomb 'it does not compile'
-  assert_costs_its_own_points includes-without-end 'it does not compile'
+  assert_costs_its_own_points compiler-bomb 'the program does not compile'
+  assert_costs_its_own_points includes-without-end 'the program does not compile'
 }
 
 @test "symbolic links out of the folder are not followed" {

@@ -273,7 +273,7 @@ hand_in_wrong() {
   hand_in 's/^int main\(.*/int main(int argc, char **argv, what)/'
   run scripts/labs/lab run 03-tiny
   assert_failure 1
-  assert_line '  ✗ it does not compile  (0 of 10 points)'
+  assert_line '  ✗ the program does not compile  (0 of 10 points)'
   assert_line --regexp '\| labs/03-tiny/tiny.c:[0-9]+:[0-9]+: error: '
   assert_line 'score: 0 of 10 (0 %)'
 }
@@ -297,7 +297,7 @@ hand_in_wrong() {
 @test "what a program prints itself is kept, and told where" {
   hand_in 's/^    if \(bufferevent_write_buffer.*/    fprintf(stderr, "here I am\\n");\n    printf("and here\\n");\n    exit(7);/'
   run scripts/labs/lab run 03-tiny
-  assert_line 'What it printed itself: build/labs/03-tiny/results.output'
+  assert_line "The program's own output: build/labs/03-tiny/results.output"
   run cat build/labs/03-tiny/results.output
   assert_line --index 0 '=== a client gets its line back'
   assert_line --index 3 'and here'
@@ -355,9 +355,9 @@ hand_in_wrong() {
   hand_in
   run scripts/labs/lab run 03-tiny
   assert_failure 1
-  assert_line --partial '✗ nothing else comes'
-  assert_line '          this takes longer than all patience, and was ended'
-  assert_line --partial '✓ what comes in two pieces comes back whole'
+  assert_line --partial '✗ nothing else comes back'
+  assert_line '          the check took too long and was ended'
+  assert_line --partial '✓ a line in two pieces comes back whole'
 }
 
 @test "a program in an endless loop is told as that" {

@@ -104,7 +104,7 @@ MINUTE='s/^    if \(bufferevent_enable\(conn->bev, EV_READ/    struct timeval mi
   assert_success
   try "$story" "$WHEN_READ usleep(200000);
     s/^#include <stdlib.h>/&\n#include <unistd.h>/"
-  assert_line --partial 'the program stood still outside its event loop'
+  assert_line --partial 'the program blocked outside its event loop'
 }
 
 @test "many sees which of many clients gets the answer of another" {

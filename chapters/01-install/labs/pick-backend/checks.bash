@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034 # ENVIRONMENT is for scripts/labs/check
 
 lab make 2 40
-# What is asked, and the back end that fits, or none.
+# The arguments, and the back end that fits, or none.
 [[ ${SINGLE-} ]] || SINGLE=(" > epoll" "et > epoll" "fds > poll" "early-close > epoll")
 [[ ${AVOID-} ]] || AVOID=(
   "avoid=epoll > poll" "avoid=epoll avoid=poll > select" "avoid=kqueue > epoll")
@@ -76,7 +76,7 @@ picks() { # CASE
 }
 
 check 1 "What is in use?" by_feature \
-  "it takes the best back end that has the feature, and prints all of its features" \
+  "the program picks the best back end that has the feature, and prints all of its features" \
   "选择具有该特性的最好的后端，并打印它的全部特性"
 by_feature() {
   local case
@@ -84,24 +84,24 @@ by_feature() {
 }
 
 check 1 "What is in use?" by_name \
-  "it does not take a back end that is to be avoided" \
-  "不选择要求避开的后端"
+  "the program does not pick a back end that is to be avoided" \
+  "不会选择要求避开的后端"
 by_name() {
   local case
   for case in "${AVOID[@]}"; do picks "$case"; done
 }
 
 check 1 "What is in use?" many_words \
-  "any number of words count, and words of any length" \
+  "any number of arguments count, whatever their length" \
   "参数再多、再长也都有效"
 many_words() {
   local words
   words=$(printf 'avoid=b%d ' $(seq "$WORDS"))
-  step "$WORDS names that there are not, then avoid=epoll: poll is picked" "先是 $WORDS 个不存在的名字，然后是 avoid=epoll：选择 poll"
+  step "avoid= with $WORDS unknown names, then avoid=epoll: poll is picked" "先避开 $WORDS 个不存在的名字，然后是 avoid=epoll：选择 poll"
   picks_quietly "${words}avoid=epoll > poll"
-  step "fds before them, and avoid=poll after them: select is picked" "前面是 fds，后面是 avoid=poll：选择 select"
+  step "the same with fds before these names and avoid=poll after them: select is picked" "这些名字前面加 fds，后面加 avoid=poll：选择 select"
   picks_quietly "fds ${words}avoid=poll > select"
-  step "a name of $((20 * WORDS)) letters avoids nothing" "$((20 * WORDS)) 个字母的名字不会避开任何后端"
+  step "avoid= with an unknown name of $((20 * WORDS)) letters avoids nothing" "avoid= 加上 $((20 * WORDS)) 个字母的名字，不会避开任何后端"
   picks_quietly "avoid=epoll$(printf '%0*d' $((20 * WORDS)) 0) > epoll"
   step "et repeated $WORDS times, then fds: none fits" "et 重复 $WORDS 次，然后是 fds：没有合适的后端"
   picks_quietly "$(printf 'et%.0s ' $(seq "$WORDS"))fds > none"
@@ -116,7 +116,7 @@ picks_quietly() { # CASE
 }
 
 check 1 "What is in use?" all_words \
-  "all the words count, in any order" \
+  "all arguments apply together, in any order" \
   "所有参数同时有效，与顺序无关"
 all_words() {
   local case
@@ -124,7 +124,7 @@ all_words() {
 }
 
 check 1 "What goes wrong" none_fits \
-  "when none fits it says so and fails" \
+  "when no back end fits, the program gives a reason and fails" \
   "没有合适的后端时，说明原因并失败退出"
 none_fits() {
   local case
@@ -132,7 +132,7 @@ none_fits() {
 }
 
 check 1 "What the programs do with their arguments" unknown_word \
-  "for a word that it does not know it prints its usage" \
+  "for an unknown argument the program prints its usage" \
   "遇到不认识的参数时打印用法"
 unknown_word() {
   local words
@@ -147,14 +147,14 @@ unknown_word() {
 }
 
 check 1 "What goes wrong" environment_counts \
-  "a back end that the environment has switched off is not taken" \
-  "不选择环境变量禁用的后端"
+  "a back end that the environment has switched off is not picked" \
+  "不会选择已被环境变量禁用的后端"
 environment_counts() {
   local case
   for case in "${SWITCHED[@]}"; do picks "$case"; done
 }
 
-# With EVENT_SHOW_METHOD set, libevent itself tells what a new base has taken.
+# With EVENT_SHOW_METHOD set, libevent itself prints the back end of a new base.
 check 2 "What is in use?" libevent_agrees \
   "libevent itself reports the same back end" \
   "libevent 自己报告的也是同一个后端"
@@ -162,13 +162,13 @@ libevent_agrees() {
   local case
   for case in "${SHOWN[@]}"; do
     picks "EVENT_SHOW_METHOD=1 $case"
-    step "libevent reports that it uses ${case##* > }" "libevent 报告它使用 ${case##* > }"
+    step "libevent reports ${case##* > }" "libevent 报告使用 ${case##* > }"
     expect_on_stderr "libevent using: ${case##* > }\$"
   done
 }
 
 check 1 "What is in use?" frees_all \
-  "it frees what it has made" \
+  "the program frees all that it has made" \
   "释放自己创建的一切"
 frees_all() {
   LEAKS=use_stacks=0:use_registers=0

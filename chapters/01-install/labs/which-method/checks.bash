@@ -1,7 +1,7 @@
-# checks.bash -- the back end that is in use is the one that a base took.
+# checks.bash -- the back end in use is the one that a base has picked.
 
 lab mend 1 15
-: "${OFF=1}" # the value of EVENT_NO...: libevent takes any, also an empty one
+: "${OFF=1}" # the value of EVENT_NO...: any value counts, even an empty one
 : "${ODD=}"  # the name of the first back end with EVENT_EPOLL_USE_CHANGELIST: in no list
 [[ ${OTHER-} ]] || OTHER=("2.9.1-beta > devpoll kqueue epoll poll select")
 SUPPORTED="epoll poll select"
@@ -32,7 +32,7 @@ says() { # METHOD [VARIABLE=VALUE...]
   prints "in use: $1\n"
 }
 
-# The version, the list, and what comes after.
+# The output: the version, the list, and TEXT.
 prints() { # TEXT
   local version
   version=$(pkg-config --modversion libevent)
@@ -45,14 +45,14 @@ prints() { # TEXT
 says_of_another() { # CASE
   ENVIRONMENT=("LSAN_OPTIONS=$LEAKS")
   other_libevent "${1% > *}" "${1#* > }"
-  step "with a libevent ${1% > *} that has ${1#* > }, it prints these" "换成 libevent ${1% > *}，后端为 ${1#* > }：照样打印"
+  step "with a libevent ${1% > *} that has ${1#* > }, the program prints this version and these back ends" "换成 libevent ${1% > *}，后端为 ${1#* > }：打印的就是这个版本和这些后端"
   run_it
   expect_exit 0
   expect_output "libevent ${1% > *}\nsupported: ${1#* > }\nin use: epoll\n"
 }
 
 check 1 "Which versions?" names_all \
-  "it prints the version of libevent, every back end, and the one in use" \
+  "the program prints the version of libevent, every back end, and the back end in use" \
   "打印 libevent 的版本、每一个后端，以及正在使用的后端"
 names_all() {
   local other
@@ -65,8 +65,8 @@ names_all() {
 }
 
 check 3 "What goes wrong" switched_off \
-  "with the first back ends switched off, it names the next" \
-  "禁用排在前面的后端后，打印的是下一个"
+  "with the first back ends switched off, the program prints the next one" \
+  "禁用排在前面的后端后，打印的是列表里的下一个"
 switched_off() {
   says poll "EVENT_NOEPOLL=$OFF"
   says select "EVENT_NOEPOLL=$OFF" "EVENT_NOPOLL=$OFF"
@@ -82,7 +82,7 @@ not_its_turn() {
   says poll "EVENT_NOEPOLL=$OFF" "EVENT_NOSELECT=$OFF"
 }
 
-# With EVENT_SHOW_METHOD set, libevent itself tells what a new base has taken.
+# With EVENT_SHOW_METHOD set, libevent itself prints the back end of a new base.
 check 2 "What is in use?" libevent_agrees \
   "libevent itself reports the same back end" \
   "libevent 自己报告的也是同一个后端"
@@ -94,13 +94,13 @@ libevent_agrees() {
     else
       says poll "EVENT_SHOW_METHOD=$OFF" "EVENT_NOEPOLL=$OFF"
     fi
-    step "libevent reports that it uses $method" "libevent 报告它使用 $method"
+    step "libevent reports $method" "libevent 报告使用 $method"
     expect_on_stderr "libevent using: $method\$"
   done
 }
 
 check 2 "What goes wrong" none_left \
-  "with no back end left, it says why and fails" \
+  "with no back end left, the program gives a reason and fails" \
   "所有后端都被禁用时，说明原因并失败退出"
 none_left() {
   local all=("EVENT_NOEPOLL=$OFF" "EVENT_NOPOLL=$OFF" "EVENT_NOSELECT=$OFF")
@@ -111,12 +111,12 @@ none_left() {
   expect_exit 1
   step "standard error has the reason" "标准错误中有原因"
   expect_on_stderr '^which-method: .'
-  step "standard output has the version and the list, and no more" "标准输出只有版本和后端列表"
+  step "standard output has only the version and the list" "标准输出只有版本和后端列表"
   prints ""
 }
 
 check 1 "What is in use?" frees_all \
-  "it frees what it has made" \
+  "the program frees all that it has made" \
   "释放自己创建的一切"
 frees_all() {
   LEAKS=use_stacks=0:use_registers=0

@@ -1,4 +1,4 @@
-# checks.bash -- a child with a back end of its own harms nobody.
+# checks.bash -- a child needs a back end of its own.
 
 lab mend 3 40
 : "${TEXT:=banana}" "${MORE:=a panda}" "${LETTER:=a}"
@@ -50,23 +50,23 @@ counts() {
 }
 
 check 3 "What goes wrong" others_are_heard \
-  "the others are heard while a client is frozen" \
+  "the other clients get answers while a client is frozen" \
   "一个客户端被冻结时，其他客户端仍能得到应答"
 others_are_heard() {
-  step "A and B connect and are answered; A becomes frozen" "A、B 连接并得到应答；A 被冻结"
+  step "A and B connect and get answers; A becomes frozen" "A、B 连接并得到应答；A 被冻结"
   freeze
-  step "B sends letters, asks, and is answered" "B 发送字母并询问，得到应答"
+  step "B sends letters, asks, and gets an answer" "B 发送字母并询问，得到应答"
   send B "$MORE$ASK"
   expect B "$(answer_to "$TEXT$MORE")"
 }
 
 check 1 "What goes wrong" newcomer_is_heard \
-  "a new client is heard while another is frozen" \
+  "a new client gets answers while another is frozen" \
   "有客户端被冻结时，新来的客户端也能得到应答"
 newcomer_is_heard() {
-  step "A and B connect and are answered; A becomes frozen" "A、B 连接并得到应答；A 被冻结"
+  step "A and B connect and get answers; A becomes frozen" "A、B 连接并得到应答；A 被冻结"
   freeze
-  step "C connects, asks, and is answered" "C 连接并询问，得到应答"
+  step "C connects, asks, and gets an answer" "C 连接并询问，得到应答"
   connect C
   send C "$ASK"
   expect C "$(answer_to "$TEXT")"
@@ -80,27 +80,27 @@ frozen_sees_the_past() {
   freeze
   send B "$MORE$ASK"
   expect B "$(answer_to "$TEXT$MORE")"
-  step "A asks and sees none of them" "A 询问，看不到这些字母"
+  step "A asks, and its count is without these letters" "A 询问，得到的计数不含这些字母"
   send A "$ASK"
   expect A "$(answer_to "$TEXT")"
-  step "B is frozen now, too, and A sends letters" "B 也被冻结，之后 A 发送字母"
+  step "B becomes frozen too, and A sends letters" "B 也被冻结，之后 A 发送字母"
   send B '!'
   expect B 'frozen\n'
   send A "$LETTER$ASK"
   expect A "$(answer_to "$TEXT$LETTER")"
-  step "each sees what is its own" "双方看到的各是自己的计数"
+  step "each of them sees its own counts" "双方看到的都是自己的计数"
   send B "$ASK"
   expect B "$(answer_to "$TEXT$MORE")"
 }
 
 check 1 "After fork" many_are_frozen \
-  "many clients can be frozen, and one of them once more" \
+  "many clients can be frozen, and a frozen client can be frozen again" \
   "许多客户端都能被冻结，被冻结的还能再冻结一次"
 many_are_frozen() {
   local i text=$TEXT
   # shellcheck disable=SC2034 # for scripts/labs/check
   MAX_PROCESSES=40
-  step "12 clients become frozen, one after the other, each a letter later" "12 个客户端先后被冻结，每次都多一个字母"
+  step "12 clients become frozen, one after the other, each after one more letter" "12 个客户端先后被冻结，每次冻结前多发一个字母"
   start
   connect A
   send A "$TEXT"
@@ -110,30 +110,30 @@ many_are_frozen() {
     send "f$i" "$LETTER!"
     expect "f$i" 'frozen\n'
   done
-  step "each is answered with the counts of its moment" "各自收到的是自己被冻结时的计数"
+  step "each gets the counts of the moment when it was frozen" "各自收到的是自己被冻结时的计数"
   text=$TEXT
   for i in {1..12}; do
     text+=$LETTER
     send "f$i" "$ASK"
     expect "f$i" "$(answer_to "$text")"
   done
-  step "A, who is not frozen, sees all; B comes and is answered" "没被冻结的 A 看到全部；B 到来，得到应答"
+  step "A, which is not frozen, sees all letters; B connects and gets an answer" "A 没被冻结，看到全部字母；B 连接，得到应答"
   send A "$ASK"
   expect A "$(answer_to "$text")"
   connect B
   send B "$ASK"
   expect B "$(answer_to "$text")"
-  step "the last is frozen once more, and is answered" "最后一个再次被冻结，仍能得到应答"
+  step "the last client is frozen again, and still gets an answer" "最后一个再次被冻结，仍能得到应答"
   send f12 "$LETTER!"
   expect f12 'frozen\n'
   send f12 "$ASK"
   expect f12 "$(answer_to "$text$LETTER")"
-  step "nobody sends: server and children sleep, and do not wake up" "谁也不发数据：服务器和子进程都休眠，不会醒来"
+  step "no client sends: server and children sleep, and do not wake up" "没有客户端发送：服务器和子进程都休眠，不会醒来"
   expect_no_wakeups
 }
 
 check 1 "After fork" leaver_sees_the_end \
-  "a client that leaves sees its connection end, although another is frozen" \
+  "a client that leaves sees its connection end, even while another client is frozen" \
   "即使另一个客户端被冻结，离开的客户端也能看到连接结束"
 leaver_sees_the_end() {
   step "A becomes frozen" "A 被冻结"
@@ -144,8 +144,8 @@ leaver_sees_the_end() {
 }
 
 check 1 "After fork" child_ends \
-  "the child ends with its client, and nothing is left of either" \
-  "子进程随它的客户端一起结束，两者都不留下任何东西"
+  "the child ends with its client, and no resources of either are left" \
+  "子进程随客户端一起结束，两者都不再占用任何资源"
 child_ends() {
   watch_allocated
   step "the server listens" "服务器开始监听"
@@ -161,10 +161,10 @@ child_ends() {
   until_true has_no_child || fail "the child is still there" "子进程仍然存在"
   step "no descriptor stays open" "没有留下打开的描述符"
   expect_descriptors_back
-  step "B is frozen and leaves by a reset: its child ends too" "B 被冻结后以复位（RST）断开：它的子进程同样结束"
+  step "B is frozen, then resets its connection: its child ends too" "B 被冻结后以 RST（重置）断开：它的子进程同样结束"
   frozen_reset B
-  step "C and D do the same, E and F leave so without being frozen: nothing is held for them" \
-    "C、D 也是如此，E、F 没被冻结就这样断开：没有为它们留着任何内存"
+  step "C and D do the same, E and F reset without being frozen: no memory is held for them" \
+    "C、D 也是如此，E、F 没被冻结就以 RST 断开：没有为它们占用内存"
   reset_many 2 "$TEXT"
   expect_descriptors_back
   note_allocated
@@ -186,8 +186,8 @@ frozen_reset() { # CLIENT
 }
 
 check 1 "After fork" signals_are_apart \
-  "a signal for the child is not the server's; SIGTERM ends both cleanly" \
-  "发给子进程的信号与服务器无关；SIGTERM 使两者都干净地退出"
+  "a signal for the child does not reach the server; SIGTERM ends both cleanly" \
+  "发给子进程的信号不影响服务器；SIGTERM 使两者都妥善结束"
 signals_are_apart() {
   find_all_leaks
   step "A becomes frozen; there is a child for it" "A 被冻结；有一个子进程为它服务"
@@ -196,12 +196,12 @@ signals_are_apart() {
   step "the child gets SIGTERM, and A's connection ends" "子进程收到 SIGTERM，A 的连接结束"
   kill -TERM "$CHILD"
   expect_closed A
-  step "B is still answered" "B 仍能得到应答"
+  step "B still gets an answer" "B 仍能得到应答"
   send B "$ASK"
   until_true has_come B $((AT[B] + 3))
   if is_closed B; then
     until_true has_ended "$RUN" || true
-    fail "the server heard the signal that the child got" "子进程收到的信号，服务器也收到了"
+    fail "the child's signal reached the server too" "发给子进程的信号，服务器也收到了"
   fi
   expect B "$(answer_to "$TEXT")"
   step "SIGTERM ends the server with status 0; nothing leaks" "SIGTERM 使服务器以退出码 0 结束，没有泄漏"

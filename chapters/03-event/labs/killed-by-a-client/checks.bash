@@ -1,4 +1,4 @@
-# checks.bash -- a client that vanishes must not end the server, nor cost it.
+# checks.bash -- a client that vanishes must neither end the server nor cost memory.
 
 lab mend 1 20
 : "${TEXT:=one\ntwo\nthree}" "${SIZE:=300000}" "${COUNT:=8}" "${MANY_CLIENTS:=20}" "${SEED:=1}"
@@ -26,11 +26,11 @@ vanished() {
   start
   connect B
   send B "$TEXT"
-  step "while the server is held up by SIGSTOP, A connects, sends, and vanishes" \
+  step "while the server is stopped by SIGSTOP, A connects, sends, and vanishes" \
     "服务器被 SIGSTOP 暂停期间，A 连接、发送、随即消失"
   hold
   vanish
-  step "the server goes on, and says that A has closed" "服务器继续运行，并报告 A 已关闭"
+  step "the server goes on, and prints that A has closed" "服务器继续运行，并打印 A 已关闭"
   signal CONT
   expect_line '^client closed$'
   step "B half-closes and gets its counts" "B 半关闭，收到计数"
@@ -38,22 +38,22 @@ vanished() {
 }
 
 check 2 "What goes wrong" broken_after_its_end \
-  "a client that half-closes and then breaks the connection does not end the server" \
-  "客户端半关闭后又中断连接，服务器不会因此结束"
+  "a client that half-closes and then resets its connection does not end the server" \
+  "客户端半关闭后又以 RST（重置）断开，服务器不会因此结束"
 broken_after_its_end() {
   step "A and B connect, B sends" "A、B 连接，B 发送"
   start
   connect A linger=0
   connect B
   send B "$TEXT"
-  step "while the server is held up by SIGSTOP, A sends, half-closes, and breaks the connection" \
-    "服务器被 SIGSTOP 暂停期间，A 发送、半关闭，然后中断连接"
+  step "while the server is stopped by SIGSTOP, A sends, half-closes, and resets its connection" \
+    "服务器被 SIGSTOP 暂停期间，A 发送、半关闭，然后以 RST（重置）断开"
   hold
   send A "$TEXT"
   half_close A
   until_true has_half_closed || fail "the check cannot half-close" "检查程序无法半关闭"
   reset A
-  step "the server goes on, and says that A has closed" "服务器继续运行，并报告 A 已关闭"
+  step "the server goes on, and prints that A has closed" "服务器继续运行，并打印 A 已关闭"
   signal CONT
   expect_line '^client closed$'
   step "B half-closes and gets its counts" "B 半关闭，收到计数"
@@ -65,8 +65,8 @@ check 1 "One context for each client" many_count \
   "许多客户端各自收到自己的计数"
 many_count() {
   local i
-  step "$MANY_CLIENTS clients send at the same time; then nobody does: the server sleeps, and does not wake up" \
-    "$MANY_CLIENTS 个客户端同时发送；之后谁也不发：服务器休眠，不会醒来"
+  step "$MANY_CLIENTS clients send at the same time; then none does: the server sleeps, and does not wake up" \
+    "$MANY_CLIENTS 个客户端同时发送；之后都不发送：服务器休眠，不会醒来"
   start
   many "$MANY_CLIENTS" '%d\n\n' ''
   expect_no_wakeups
@@ -83,7 +83,7 @@ many_count() {
   printf '%b' "$TEXT$TEXT" >"$WORK/b"
   expect_counts A "$WORK/a"
   expect_counts B "$WORK/b"
-  step "so do the $MANY_CLIENTS" "那 $MANY_CLIENTS 个也是如此"
+  step "the $MANY_CLIENTS half-close and get their counts too" "那 $MANY_CLIENTS 个也半关闭，收到计数"
   for i in "${!MANY[@]}"; do
     socat -u OPEN:/dev/null "FD:${MANY[i]},shut-down" 2>/dev/null || true
     one_of_many $((i + 1)) "$((i + 1))\n\n" "lines 2\nbytes $((${#i} + (i == 9 || i == 99) + 2))\n"
@@ -91,8 +91,8 @@ many_count() {
 }
 
 check 2 "Free in the right order" leave_nothing \
-  "clients that vanish leave nothing behind" \
-  "消失的客户端不留下任何东西"
+  "clients that vanish hold neither descriptors nor memory" \
+  "消失的客户端既不占描述符，也不占内存"
 leave_nothing() {
   local i
   watch_allocated
@@ -113,11 +113,11 @@ leave_nothing() {
     signal CONT
     expect_line '^client closed$' $((i + 3))
   done
-  step "4 more break the connection while the server reads from them" "又有 4 个客户端在服务器读取途中以复位（RST）断开"
+  step "4 more reset their connections while the server reads from them" "又有 4 个客户端在服务器读取途中以 RST（重置）断开"
   reset_many 4 "$TEXT"
   step "no descriptor stays open" "没有留下打开的描述符"
   expect_descriptors_back
-  step "6 more vanish in these ways: nothing is held for them" "又有 6 个这样消失：没有为它们留着任何内存"
+  step "6 more vanish in these ways: no memory is held for them" "又有 6 个这样消失：没有为它们占用内存"
   note_allocated
   for ((i = 0; i < 2; i++)); do
     hold
@@ -133,7 +133,7 @@ leave_nothing() {
 }
 
 check 1 "Free in the right order" ends_well \
-  "it ends at SIGTERM and frees all, with clients connected" \
+  "the program ends at SIGTERM and frees all, with clients connected" \
   "有客户端连接时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
   find_all_leaks
@@ -147,7 +147,7 @@ ends_well() {
   signal CONT
   expect_line '^client closed$'
   finish B
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  step "SIGTERM ends the program with status 0; nothing leaks" "SIGTERM 使程序以退出码 0 结束，没有泄漏"
   stop_cleanly
 }
 
@@ -169,7 +169,7 @@ expect_counts() { # CLIENT FILE
   expect_closed "$1"
 }
 
-# Connect, send, and be gone before the server, which is held up, can answer.
+# Connect, send, and close before the server, which is stopped, can answer.
 vanish() {
   local fd
   { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || no_connection

@@ -18,7 +18,7 @@ echoes() {
 }
 
 check 2 "What goes wrong" neighbours_go_on \
-  "clients are answered while another one does not read" \
+  "clients get answers while another client does not read" \
   "有客户端不读时，其余客户端照常得到应答"
 neighbours_go_on() {
   step "B connects and gets its line back" "B 连接并收回自己的一行"
@@ -27,7 +27,7 @@ neighbours_go_on() {
   send B "$MESSAGE\n"
   expect B "$MESSAGE\n"
   step "A sends $UNREAD_MB MB and reads nothing, until no more can be sent" \
-    "A 发送 $UNREAD_MB MB，一个字节也不读，直到再也发不出去"
+    "A 发送 $UNREAD_MB MB，什么也不读，直到再也发不出去"
   fill A "$UNREAD_MB"
   step "B sends more lines and gets each one back" "B 再发几行，每一行都原样收回"
   expect_talks B
@@ -37,7 +37,7 @@ neighbours_go_on() {
 }
 
 check 1 "One context for each client" many_do_not_mix \
-  "many clients are served, and hold nothing when they have left" \
+  "many clients are served, and hold nothing after they have left" \
   "许多客户端都能得到应答，离开后不再占用任何资源"
 many_do_not_mix() {
   watch_allocated
@@ -46,13 +46,13 @@ many_do_not_mix() {
   note_resources
   many "$COUNT" "$MESSAGE %d\n" "$MESSAGE %d\n"
   many_again "%d $AGAIN\n" "%d $AGAIN\n"
-  step "nobody sends: the server sleeps, and does not wake up" "谁也不发数据：服务器休眠，不会醒来"
+  step "no client sends: the server sleeps, and does not wake up" "没有客户端发送：服务器休眠，不会醒来"
   expect_no_wakeups
-  step "they leave, 10 more by a reset: no descriptor stays open" "它们离开，另有 10 个以复位（RST）断开：没有留下打开的描述符"
+  step "these clients leave, 10 more by a reset: no descriptor stays open" "这些客户端离开，另有 10 个以 RST（重置）断开：没有留下打开的描述符"
   many_leave
   reset_many 10 "$MESSAGE %d\n"
   expect_descriptors_back
-  step "10 more leave so: nothing is held for them" "又有 10 个这样离开：没有为它们留着任何内存"
+  step "10 more do the same: no memory is held for them" "又有 10 个这样离开：没有为它们占用内存"
   note_allocated
   reset_many 10 "$MESSAGE %d\n"
   expect_descriptors_back
@@ -64,7 +64,7 @@ check 2 "Read, write, and what the socket does not take" late_readers_get_all \
   "晚读的客户端也能收回自己发出的全部数据"
 late_readers_get_all() {
   fast_clock 60
-  step "A and C send $LATE_MB MB each and read nothing yet; B is answered" \
+  step "A and C send $LATE_MB MB each and read nothing yet; B gets an answer" \
     "A、C 各发送 $LATE_MB MB，暂时不读；B 得到应答"
   start
   make_bytes "$WORK/A.sent" $((LATE_MB << 20))
@@ -73,7 +73,7 @@ late_readers_get_all() {
   fill C
   connect B
   expect_talks B
-  step "A reads some of it, stops, and reads on: all of it comes back, in order" "A 读一部分，停下，再接着读：全部数据按顺序回来"
+  step "A reads some of its data, stops, and reads on: all of it comes back, in order" "A 读一部分，停下，再接着读：收回全部数据，顺序不变"
   read_late A
   until_more A 3000000
   pause A
@@ -81,7 +81,7 @@ late_readers_get_all() {
   nap 1.2 # more than a minute for the server
   resume A
   expect_all A
-  step "C reads: all of it comes back, in order" "C 开始读：全部数据按顺序回来"
+  step "C reads: all of its data comes back, in order" "C 开始读：收回全部数据，顺序不变"
   read_late C
   expect_all C
 }
@@ -96,31 +96,31 @@ costs_little() {
   send B "$MESSAGE\n"
   expect B "$MESSAGE\n"
   note_resources
-  step "A sends $UNREAD_MB MB and reads nothing; B is answered" \
-    "A 发送 $UNREAD_MB MB，一个字节也不读；B 得到应答"
+  step "A sends $UNREAD_MB MB and reads nothing; B gets an answer" \
+    "A 发送 $UNREAD_MB MB，什么也不读；B 得到应答"
   fill A "$UNREAD_MB"
   expect_talks B
   step "the server's memory has grown by less than 8 MB" "服务器的内存增长不到 8 MB"
   expect_peak_within 8192
-  step "nobody sends and nobody reads: the server sleeps, and does not wake up" "谁也不发、谁也不读：服务器休眠，不会醒来"
+  step "no client sends or reads: the server sleeps, and does not wake up" "没有客户端发送，也没有客户端读取：服务器休眠，不会醒来"
   expect_no_wakeups
 }
 
 check 1 "Free in the right order" lost_with_bytes_unsent \
-  "a client that leaves with bytes unsent leaves nothing behind" \
-  "数据未发完就离开的客户端不留下任何东西"
+  "a client that leaves with bytes unsent holds nothing" \
+  "数据未发完就离开的客户端，什么也不占用"
 lost_with_bytes_unsent() {
   local i
   watch_allocated
   step "A sends $UNREAD_MB MB, reads nothing, and leaves" \
-    "A 发送 $UNREAD_MB MB，一个字节也不读，然后离开"
+    "A 发送 $UNREAD_MB MB，什么也不读，然后离开"
   start
   note_resources
   fill A "$UNREAD_MB"
   close A
-  step "its descriptor is closed" "它的描述符已关闭"
+  step "A's descriptor is closed" "A 的描述符已关闭"
   expect_descriptors_back
-  step "two more do the same: nothing is held for them" "又有两个客户端也是如此：没有为它们留着任何内存"
+  step "two more do the same: no memory is held for them" "又有两个客户端也是如此：没有为它们占用内存"
   note_allocated
   for i in 1 2; do
     fill A "$UNREAD_MB"
@@ -128,7 +128,7 @@ lost_with_bytes_unsent() {
     expect_descriptors_back
   done
   expect_allocated_back 2
-  step "B connects and is answered" "B 连接并得到应答"
+  step "B connects and gets an answer" "B 连接并得到应答"
   connect B
   expect_talks B
   step "the server sleeps" "服务器处于休眠"
@@ -136,18 +136,18 @@ lost_with_bytes_unsent() {
 }
 
 check 1 "Free in the right order" ends_well \
-  "it ends at SIGTERM and frees all, with bytes unsent" \
+  "the program ends at SIGTERM and frees all, with bytes unsent" \
   "还有数据未发完时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
   find_all_leaks
   step "B gets its line back; A sends $UNREAD_MB MB and reads nothing" \
-    "B 收回自己的一行；A 发送 $UNREAD_MB MB，一个字节也不读"
+    "B 收回自己的一行；A 发送 $UNREAD_MB MB，什么也不读"
   start
   connect B
   send B "$MESSAGE\n"
   expect B "$MESSAGE\n"
   fill A "$UNREAD_MB"
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  step "SIGTERM ends the program with status 0; nothing leaks" "SIGTERM 使程序以退出码 0 结束，没有泄漏"
   stop_cleanly
 }
 
@@ -203,5 +203,5 @@ expect_all() { # CLIENT
 # Memory that was given back since counts too: VmHWM of proc(5).
 expect_peak_within() { # KB
   local grew=$(($(awk '/^VmHWM/ { print $2 }' "/proc/$PID/status") - MEMORY))
-  ((grew <= $1)) || fail "its memory grew by more than $1 kB" "内存增长超过 $1 kB"
+  ((grew <= $1)) || fail "the program's memory grew by more than $1 kB" "程序的内存增长超过 $1 kB"
 }

@@ -1,7 +1,7 @@
-# checks.bash -- each player has a number, a round and a clock of their own.
+# checks.bash -- each player has a number, a round and a time-out of their own.
 
 lab make 3 75
-STILL_MS=$LIMIT_MS # it has timers
+STILL_MS=$LIMIT_MS # the program has timers
 : "${SEED:=7}" "${PLAYERS:=20}" "${ROUNDS:=1}" "${TENTHS:=5}" "${WRONG:=0 101 -5 seven}"
 
 NOT_COUNTED='that is no whole number from 1 to 100, and does not count'
@@ -10,7 +10,7 @@ secret() { # PLAYER ROUND
   echo $((1 + (SEED + 37 * $1 + 61 * $2) % 100))
 }
 
-# A player comes, and is told the number that it has.
+# A player joins, and gets a number.
 join_game() { # CLIENT NUMBER [SOCAT-OPTION]
   connect "$1" "${3-}"
   expect "$1" "player $2: guess a number from 1 to 100\n"
@@ -26,12 +26,12 @@ direction() { # GUESS SECRET
   if (($1 < $2)); then echo higher; else echo lower; fi
 }
 
-# Guess the number of this round: it has to be the so-manieth try.
+# Guess the number of this round; it has to be try number TRIES.
 hit() { # CLIENT NUMBER ROUND TRIES
   say_and_hear "$1" "$(secret "$2" "$3")" "right in $4 tries"
 }
 
-# Halve the range until the number is found, in as many tries as that takes.
+# Halve the range until the number is found.
 play_round() { # CLIENT NUMBER ROUND
   local low=1 high=100 tries=0 guess wanted
   wanted=$(secret "$2" "$3")
@@ -60,9 +60,9 @@ one_player_plays() {
   send A "0"
   expect_nothing A
   say_and_hear A "0$(secret 1 "$round")" "right in 1 tries"
-  step "and several at once: the last one opens the next round" "几次猜测也可以一起到达：最后一次属于下一轮"
+  step "several guesses at once: the last one belongs to the next round" "几次猜测也可以一起到达：最后一次属于下一轮"
   found=$(secret 1 $((round + 1))) next=$(secret 1 $((round + 2)))
-  other=$((found % 100 + 1)) # no right guess in this round
+  other=$((found % 100 + 1)) # a wrong guess in this round
   say_and_hear A "$other\n$found\n1\r" \
     "$(direction "$other" "$found")\nright in 2 tries\n$(direction 1 "$next")"
 }
@@ -77,7 +77,7 @@ players_do_not_mix() {
   join_game A 1
   join_game B 2
   join_game C 3
-  step "A guesses twice and is right, while B and C wait" "A 猜两次并猜中，B 和 C 等着"
+  step "A guesses twice and is right, while B and C wait" "A 猜两次猜中，期间 B、C 不猜"
   say_and_hear A 1 "$(direction 1 "$(secret 1 1)")"
   hit A 1 1 2
   say_and_hear A 1 "$(direction 1 "$(secret 1 2)")"
@@ -100,10 +100,10 @@ players_do_not_mix() {
 
 check 1 "Who owns what" many_play \
   "many players play at once" \
-  "许多玩家能同时玩"
+  "许多玩家同时玩"
 many_play() {
   local i
-  step "$PLAYERS players join; what the first one says is no guess" "$PLAYERS 个玩家加入，各自说的第一句都不是猜测"
+  step "$PLAYERS players join; their first line is not a guess" "$PLAYERS 个玩家加入，各自的第一行都不是猜测"
   start 0 "$SEED"
   many "$PLAYERS" '0\n' "player %d: guess a number from 1 to 100\n$NOT_COUNTED\n"
   step "each finds its own number, in one try" "各自一次猜中自己的数"
@@ -113,16 +113,16 @@ many_play() {
   for ((i = 1; i <= PLAYERS; i++)); do
     one_of_many "$i" "$(secret "$i" 1)\n" "right in 1 tries\n"
   done
-  step "they all think: the server sleeps, and does not wake up" "大家都在想：服务器休眠，不会醒来"
+  step "no player sends: the server sleeps, and does not wake up" "没有玩家发送：服务器休眠，不会醒来"
   expect_no_wakeups
 }
 
 check 1 "What goes wrong" wrong_input \
-  "what is no guess is not counted; a line that is too long ends the game" \
+  "a line that is not a guess is not counted; a line that is too long ends the game" \
   "不是猜测的输入不计次数；过长的行使游戏结束"
 wrong_input() {
   local word
-  step "A says what is no guess: $WRONG" "A 发来的不是猜测：$WRONG"
+  step "A sends lines that are not guesses: $WRONG" "A 发来的行不是猜测：$WRONG"
   start 0 "$SEED"
   join_game A 1
   for word in $WRONG ''; do say_and_hear A "$word" "$NOT_COUNTED"; done
@@ -131,12 +131,12 @@ wrong_input() {
   hit A 1 1 1
   step "a line of 80 bytes is still read" "80 字节的行仍会读取"
   say_and_hear A "$(printf '%080d' "$(secret 1 2)")" "right in 1 tries"
-  step "B sends 90 bytes and no line's end: a goodbye, and the end" "B 发来 90 字节却没有换行：告别，然后断开"
+  step "B sends 90 bytes without a line's end: a goodbye, then the connection ends" "B 发来 90 字节却没有换行：收到告别，连接结束"
   join_game B 2
   send B "$(printf '%090d' 1)"
   expect B "goodbye, your line is too long\n"
   expect_closed B
-  step "so it goes with C, whose line has an end and a guess behind it" "C 的长行有换行，后面还跟着一次猜测：结果相同"
+  step "the same for C, whose long line has an end and a guess behind it" "C 的长行有换行，后面还跟着一次猜测：结果相同"
   join_game C 3
   send C "$(printf '%081d' 1)\n$(secret 3 1)\n"
   expect C "goodbye, your line is too long\n"
@@ -146,8 +146,8 @@ wrong_input() {
 }
 
 check 1 "Timeouts" silent_player \
-  "who is silent for too long is told, and has to go" \
-  "沉默太久的玩家会被告知，然后断开"
+  "a player who is silent for too long gets a goodbye and is dropped" \
+  "沉默太久的玩家会收到告别，然后断开"
 silent_player() {
   local began ms=$((TENTHS * 10 * PATIENCE)) number
   step "A and B join; each may be silent for a while" "A、B 加入；各自只能沉默一段时间"
@@ -157,7 +157,7 @@ silent_player() {
     began=$MS
     join_game A $((number - 1))
     join_game B "$number"
-    ((number > 2)) || step "B goes on guessing, A says nothing, and is told goodbye" "B 不停地猜，A 一言不发，于是收到告别"
+    ((number > 2)) || step "B goes on guessing; A sends nothing, and gets the goodbye" "B 不停地猜；A 什么也不发，收到告别"
     ! guess_on "$number" "$ms" || break
     close A
     close B
@@ -165,7 +165,7 @@ silent_player() {
   expect A "goodbye, you were silent for too long\n"
   expect_closed A
   now_ms
-  ((MS - began >= ms * 9 / 10)) || fail "the goodbye came before its time" "告别来得太早"
+  ((MS - began >= ms * 9 / 10)) || fail "the goodbye came too early" "告别来得太早"
   step "B plays on" "B 继续玩"
   expect_answer B "right in [0-9]+ tries"
 }
@@ -188,8 +188,8 @@ guess_on() { # NUMBER-OF-B MS
 }
 
 check 1 "What goes wrong" quitting_harms_nobody \
-  "a player who quits harms nobody" \
-  "玩家退出不影响别人"
+  "a player who quits does not affect the others" \
+  "玩家退出不影响其他玩家"
 quitting_harms_nobody() {
   step "A, B, C and D join" "A、B、C、D 加入"
   start 0 "$SEED"
@@ -198,7 +198,7 @@ quitting_harms_nobody() {
   join_game C 3 linger=0
   join_game D 4
   say_and_hear A 1 "$(direction 1 "$(secret 1 1)")"
-  step "B leaves in the middle of a line, C by a reset" "B 一行没发完就离开，C 以复位（RST）断开"
+  step "B leaves in the middle of a line, C by a reset" "B 一行没发完就离开，C 以 RST（重置）断开"
   send B "5"
   close B
   expect_line '^player 2 has left$'
@@ -212,20 +212,20 @@ quitting_harms_nobody() {
   half_close D
   expect D "right in 1 tries\n"
   expect_closed D
-  step "F half-closes with an unfinished line: that is no guess" "F 发出没有换行的一行就半关闭：不算猜测"
+  step "F half-closes with an unfinished line: it is not a guess" "F 发出没有换行的一行就半关闭：这一行不算猜测"
   join_game F 6
   send F "$(secret 6 1)"
   half_close F
   expect_closed F
-  step "A goes on where it was" "A 接着原来的进度玩"
+  step "A goes on with its own count" "A 接着玩，次数不变"
   hit A 1 1 2
 }
 
 check 1 "Watermarks" unread_answers \
-  "who reads no answers costs little memory, and has to go as well" \
-  "不读应答的玩家占不了多少内存，也会被断开"
+  "a player who reads no answers costs little memory, and is dropped" \
+  "不读应答的玩家占用的内存不多，会被断开"
 unread_answers() {
-  step "A joins and is answered" "A 加入并得到应答"
+  step "A joins and gets an answer" "A 加入并得到应答"
   start 0 "$SEED" $((80 * PATIENCE))
   join_game A 1
   say_and_hear A 0 "$NOT_COUNTED"
@@ -236,20 +236,20 @@ unread_answers() {
   settle
   step "memory stays bounded" "内存不会无限增长"
   expect_memory_within 14336
-  step "B has to go, for the server could send nothing for too long" "服务器太久发不出数据，B 被断开"
+  step "B is dropped: the server could send nothing to it for too long" "服务器太久无法向 B 发送，断开 B"
   for _ in 1 2; do # the answers have to fill the kernel first
     ! until_true has_line_or_end '^player 2 has left$' || break
   done
   expect_line '^player 2 has left$'
   expect_descriptors_back
-  step "C joins and is answered" "C 加入并得到应答"
+  step "C joins and gets an answer" "C 加入并得到应答"
   join_game C 3
   say_and_hear C 0 "$NOT_COUNTED"
 }
 
 check 1 "Watermarks" late_reader \
-  "who reads late gets all answers, and costs little memory meanwhile" \
-  "晚读的玩家能收到全部应答，此前占不了多少内存"
+  "a player who reads late gets all answers, and costs little memory meanwhile" \
+  "晚读的玩家能收到全部应答，此前占用的内存不多"
 late_reader() {
   watch_allocated
   step "A sends 100000 empty lines, half-closes, and reads none of the answers" "A 发出 100000 个空行，半关闭，一个应答也不读"
@@ -257,10 +257,10 @@ late_reader() {
   note_allocated
   head -c 100000 /dev/zero | tr '\0' '\n' >"$WORK/lines"
   send_unread A "$WORK/lines"
-  until_true has_ended "${CLIENT[A]}" || fail "the program does not read what the client sends" "程序没有读取客户端发来的数据"
+  until_true has_ended "${CLIENT[A]}" || fail "the program does not read the client's data" "程序没有读取客户端发来的数据"
   settle
   expect_allocated_within 2048
-  step "A reads some answers, then no more: little memory is held" "A 读一些应答又停下：占用的内存仍然不多"
+  step "A reads some answers, then stops: little memory is held" "A 读一些应答又停下：占用的内存仍然不多"
   {
     echo "player 1: guess a number from 1 to 100"
     yes "$NOT_COUNTED" 2>/dev/null | head -n 100000
@@ -269,15 +269,15 @@ late_reader() {
   until_more A 2000000
   pause A
   expect_allocated_within 2048
-  step "A reads on: all answers have come, then the server closes" "A 接着读：应答全部到达，然后服务器关闭连接"
+  step "A reads on: all answers arrive, then the server closes" "A 接着读：收到全部应答，然后服务器关闭连接"
   resume A
   until_more A "$(stat -c %s "$WORK/answers")"
   cmp -s "$WORK/answers" "$WORK/A.out" ||
-    fail "not all answers came, each once and in order" "应答没有全部按顺序到达，每个一次"
+    fail "the answers did not all arrive once and in order" "应答有缺失、重复或乱序"
   AT[A]=$(stat -c %s "$WORK/answers")
   expect_closed A
-  step "where the kernel takes little at a time, C sends 3000 empty lines, half-closes, and reads late: all answers come, then the end" \
-    "内核每次只收下一点数据时，C 发出 3000 个空行，半关闭，过后才读：应答全部到达，然后连接结束"
+  step "with a kernel that accepts little at a time, C sends 3000 empty lines, half-closes, and reads late: all answers arrive, then the end" \
+    "内核每次只收下一点数据时，C 发出 3000 个空行，半关闭，过后才读：收到全部应答，然后连接结束"
   short_writes
   start 0 "$SEED"
   head -n 3000 "$WORK/lines" >"$WORK/few"
@@ -287,33 +287,33 @@ late_reader() {
   read_late C
   until_more C "$(stat -c %s "$WORK/few_answers")"
   cmp -s "$WORK/few_answers" "$WORK/C.out" ||
-    fail "not all answers came, each once and in order" "应答没有全部按顺序到达，每个一次"
+    fail "the answers did not all arrive once and in order" "应答有缺失、重复或乱序"
   AT[C]=$(stat -c %s "$WORK/few_answers")
   expect_closed C
 }
 
 check 1 "Make one, connect one, free one" leaves_nothing \
-  "players who have left, and SIGTERM, leave nothing behind" \
-  "玩家离开、收到 SIGTERM 之后，什么都不遗留"
+  "players who have left hold nothing, and SIGTERM frees all" \
+  "离开的玩家什么也不占用，收到 SIGTERM 释放全部资源"
 leaves_nothing() {
   find_all_leaks
   watch_allocated
-  step "$PLAYERS players come, and leave" "$PLAYERS 个玩家到来，然后离开"
+  step "$PLAYERS players join, and leave" "$PLAYERS 个玩家加入，然后离开"
   start 0 "$SEED"
   note_resources
   many "$PLAYERS" 5 "player %d: guess a number from 1 to 100\n"
   many_leave
-  step "10 more come, and leave by a reset" "又有 10 个玩家到来，以复位（RST）断开"
+  step "10 more join, and reset their connections" "又有 10 个玩家加入，然后以 RST（重置）断开"
   reset_many 10 "0\n5"
   expect_line 'has left$' $((PLAYERS + 10))
   step "no descriptor stays open" "没有留下打开的描述符"
   expect_descriptors_back
-  step "10 more leave so: nothing is held for them" "再有 10 个这样离开：没有为他们留着任何内存"
+  step "10 more do the same: no memory is held for them" "又有 10 个这样离开：没有为它们占用内存"
   note_allocated
   reset_many 10 "0\n5"
   expect_line 'has left$' $((PLAYERS + 20))
   expect_allocated_back 10
-  step "SIGTERM ends it while others play; nothing leaks" "还有人在玩时收到 SIGTERM 也能退出，没有泄漏"
+  step "SIGTERM ends the program while others play; nothing leaks" "还有玩家在玩时，SIGTERM 使程序结束，没有泄漏"
   join_game A $((PLAYERS + 21))
   send A "5"
   stop_cleanly

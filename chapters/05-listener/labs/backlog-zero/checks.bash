@@ -1,10 +1,10 @@
 # checks.bash -- a server on a socket of its own, which has to listen.
 
 lab mend 1 15
-STILL_MS=$LIMIT_MS # a connection refused for now is tried again in 1 s
+STILL_MS=$LIMIT_MS # when the backlog is full, the kernel tries again after 1 s
 : "${COUNT:=12}" "${TIMES:=3}" "${CROWD:=60}"
 
-# The greeting comes, and then the connection is closed.
+# The greeting arrives, then the connection is closed.
 expect_greeting() { # CLIENT NUMBER
   expect "$1" "hello, client $2\n"
   expect_closed "$1"
@@ -20,39 +20,39 @@ greets() {
   step "A connects, is greeted, and the connection is closed" "A 连接，收到问候，连接随后关闭"
   connect A
   expect_greeting A 1
-  step "so is B" "B 也一样"
+  step "B is greeted too" "B 也收到问候"
   connect B
   expect_greeting B 2
 }
 
 check 2 "When accept fails" is_idle \
-  "while nobody comes, it does nothing" \
-  "没有客户端时，什么也不做"
+  "while no client connects, the program does nothing" \
+  "没有客户端连接时，程序什么也不做"
 is_idle() {
   step "the server listens" "服务器开始监听"
   start
-  step "nobody comes: the server is idle" "没有客户端到来：服务器处于空闲"
+  step "no client connects: the server is idle" "没有客户端连接：服务器处于空闲"
   expect_idle
-  step "nothing stands on standard error" "标准错误上没有任何内容"
+  step "nothing is written to standard error" "标准错误上没有任何输出"
   [[ ! -s $WORK/stderr ]] || {
     detail expected ""
     detail came "$(head -n 1 "$WORK/stderr")"
     fail
   }
-  step "and nothing wakes it" "没有任何东西唤醒它"
+  step "nothing wakes the server" "没有任何东西唤醒服务器"
   expect_no_wakeups
 }
 
 check 2 "From an address: new_bind" many_at_once \
-  "many who come at the same moment are all greeted" \
-  "许多客户端同时到来，全部收到问候"
+  "many clients that connect at the same moment are all greeted" \
+  "许多客户端同时连接，全部收到问候"
 many_at_once() {
   local i
   step "$COUNT clients connect while the program is stopped" "程序被暂停期间，$COUNT 个客户端连接"
   start
   hold
   for ((i = 1; i <= COUNT; i++)); do connect "c$i"; done
-  step "it goes on, and greets them all" "程序继续运行，向所有客户端发送问候"
+  step "the program goes on, and greets all of them" "程序继续运行，向所有客户端发送问候"
   signal CONT
   for ((i = 1; i <= COUNT; i++)); do expect_greeting "c$i" "$i"; done
   step "$CROWD clients can wait at the same time" "$CROWD 个客户端可以同时等待"
@@ -60,8 +60,8 @@ many_at_once() {
 }
 
 check 1 "The flags" listens_anew \
-  "each SIGHUP makes it listen anew, and nothing of before is left" \
-  "每次 SIGHUP 都使其重新监听，不留下先前的任何东西"
+  "after each SIGHUP the program listens on a new socket, and the old one is closed" \
+  "每次 SIGHUP 之后都在新的套接字上监听，旧的已关闭"
 listens_anew() {
   local i old
   step "the server listens, and greets a client" "服务器开始监听，并问候一个客户端"
@@ -71,32 +71,32 @@ listens_anew() {
   expect_greeting c1 1
   for ((i = 2; i <= TIMES + 1; i++)); do
     old=$PORT
-    step "SIGHUP: it listens on another port, and a client is greeted there ($((i - 1)))" "SIGHUP：服务器改为监听另一个端口，客户端在那里收到问候（第 $((i - 1)) 次）"
+    step "SIGHUP: the server listens on another port, and a client is greeted there ($((i - 1)))" "SIGHUP：服务器改为监听另一个端口，客户端在那里收到问候（第 $((i - 1)) 次）"
     listen_anew "$i"
     connect "c$i"
     expect_greeting "c$i" "$i"
-    step "the old port takes nobody ($((i - 1)))" "旧端口不再接受任何客户端（第 $((i - 1)) 次）"
-    ! (exec 9<>"/dev/tcp/127.0.0.1/$old") 2>/dev/null || fail "it can still be connected to" "旧端口仍然能连接"
+    step "the old port refuses clients ($((i - 1)))" "旧端口拒绝客户端（第 $((i - 1)) 次）"
+    ! (exec 9<>"/dev/tcp/127.0.0.1/$old") 2>/dev/null || fail "clients can still connect to the old port" "客户端仍能连接旧端口"
   done
   step "as many descriptors are open as before" "打开的描述符和之前一样多"
   expect_descriptors_back
 }
 
 check 1 "The flags" keeps_its_port \
-  "with a port of its own it listens on that again" \
+  "with a given port, the program listens on this port again" \
   "指定了端口时，重新监听的仍是这个端口"
 keeps_its_port() {
   step "the server finds a free port, and ends" "服务器找到一个空闲端口，然后结束"
   start
   stop_cleanly
-  step "it is started with that port, and greets a client" "用这个端口重新启动，问候一个客户端"
+  step "the server is started with this port, and greets a client" "用这个端口重新启动，问候一个客户端"
   start "$PORT"
   OLD=$PORT
   connect A
   expect_greeting A 1
-  step "SIGHUP: it listens on the same port, and greets a client" "SIGHUP：服务器在同一个端口上监听，并问候一个客户端"
+  step "SIGHUP: the server listens on the same port, and greets a client" "SIGHUP：服务器在同一个端口上监听，并问候一个客户端"
   listen_anew 2
-  ((PORT == OLD)) || fail "it listens on another port" "监听的是另一个端口"
+  ((PORT == OLD)) || fail "the server listens on another port" "服务器监听的是另一个端口"
   connect B
   expect_greeting B 2
 }
@@ -109,12 +109,12 @@ listen_anew() { # COUNT
 }
 
 check 1 "The flags" ends_well \
-  "it ends at SIGTERM and frees all" \
+  "the program ends at SIGTERM and frees all" \
   "收到 SIGTERM 后释放全部资源并退出"
 ends_well() {
   find_all_leaks
   watch_allocated
-  step "the server greets A, listens anew, and greets B" "服务器问候 A，重新监听，再问候 B"
+  step "the server greets A, listens on a new socket, and greets B" "服务器问候 A，换一个套接字监听，再问候 B"
   start
   connect A
   expect_greeting A 1
@@ -122,17 +122,17 @@ ends_well() {
   connect B
   expect_greeting B 2
   note_resources
-  step "clients that break their connections off (RST) before they are greeted hold nothing" "还没收到问候就中断连接（RST）的客户端，什么也不占用"
+  step "clients that reset their connections before they are greeted hold nothing" "还没收到问候就以 RST（重置）断开的客户端，什么也不占用"
   break_ungreeted
-  step "three more do so: no memory is held for them" "又有三个这样断开：没有为它们留着任何内存"
+  step "three more do the same: no memory is held for them" "又有三个这样断开：没有为它们占用内存"
   note_allocated
   break_ungreeted
   expect_allocated_back 3
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  step "SIGTERM ends the program with status 0; nothing leaks" "SIGTERM 使程序以退出码 0 结束，没有泄漏"
   stop_cleanly
 }
 
-# Three clients, who are gone before the program sees them.
+# Three clients that have closed before the program sees them.
 break_ungreeted() {
   local i
   hold

@@ -1,7 +1,7 @@
-# checks.bash -- a server that takes N clients at a time, and no more.
+# checks.bash -- a server accepts at most N clients at a time.
 
 lab make 2 30
-STILL_MS=$LIMIT_MS # it rests; and a connection refused for now is tried again in 1 s
+STILL_MS=$LIMIT_MS # the listener pauses; the kernel tries again after 1 s when the backlog is full
 : "${MOST:=3}" "${FIRST:=one}" "${SECOND:=two}" "${PLACES:=20}" "${WAITING:=60}"
 RESTING="resting at $MOST clients"
 
@@ -31,7 +31,7 @@ has_said() {
 }
 
 check 1 "The callback" serves_below \
-  "while places are left, clients are served and nothing is said" \
+  "while places are left, clients are served and nothing is printed" \
   "还有空位时，客户端得到服务，程序不输出任何内容"
 serves_below() {
   local i
@@ -39,36 +39,36 @@ serves_below() {
   start 0 "$MOST"
   for ((i = 1; i < MOST; i++)); do connect "c$i"; done
   for ((i = 1; i < MOST; i++)); do ask "c$i" "$FIRST $i"; done
-  step "the program says nothing" "程序没有输出任何内容"
+  step "the program prints nothing" "程序没有输出任何内容"
   expect_said
 }
 
 check 3 "Pause and resume" rests \
-  "at N clients the listener rests, and the next one waits" \
-  "达到 N 个客户端时监听器休息，下一个只能等待"
+  "at N clients the listener pauses, and the next client waits" \
+  "达到 N 个客户端时监听器暂停，下一个客户端只能等待"
 rests() {
   step "$MOST clients connect, and each gets its line back" "$MOST 个客户端连接，各自收回自己的一行"
   start 0 "$MOST"
   connect_most
-  step "the program says that it rests" "程序报告它在休息"
+  step "the program prints \"resting at N clients\"" "程序打印 resting at N clients"
   expect_said "$RESTING"
   note_resources
-  step "W connects and sends a line: no answer comes, and W is not turned away" "W 连接并发出一行：没有应答，也没有被拒绝"
+  step "W connects and sends a line: W gets no answer, and is not refused" "W 连接并发出一行：没有应答，也没有被拒绝"
   connect W
   send W "$SECOND\n"
   expect_nothing W
   expect_open W
-  step "W has no descriptor in the program: it waits in the backlog" "W 在程序里没有描述符：它在积压队列里等待"
+  step "W has no descriptor in the program: it waits in the backlog" "程序里没有 W 的描述符：W 在积压队列里等待"
   expect_descriptors_back
-  step "while W waits the program is idle, and serves the others" "W 等待期间，程序处于空闲，并照常服务其他客户端"
+  step "while W waits, the program is idle, and serves the others" "W 等待期间，程序处于空闲，并照常服务其他客户端"
   expect_idle
   ask c1 "$SECOND"
   expect_said "$RESTING"
 }
 
 check 2 "Pause and resume" accepts_again \
-  "when one leaves, the first who waits is served" \
-  "一个客户端离开，等待者中的第一个得到服务"
+  "when a client leaves, the first client that waits is served" \
+  "一个客户端离开，排在最前的等待者得到服务"
 accepts_again() {
   step "$MOST clients connect and are served; V and W wait" "$MOST 个客户端连接并得到服务；V 和 W 等待"
   start 0 "$MOST"
@@ -91,8 +91,8 @@ accepts_again() {
 }
 
 check 1 "Pause and resume" says_so_once \
-  "it accepts again once, however many leave" \
-  "不论离开几个，只报告一次重新接受"
+  "\"accepting again\" is printed once, however many clients leave" \
+  "不论离开几个客户端，accepting again 只打印一次"
 says_so_once() {
   local i round said=()
   find_all_leaks
@@ -103,17 +103,17 @@ says_so_once() {
   connect_most
   expect_said "$RESTING"
   for ((i = 1; i <= MOST; i++)); do close "c$i"; done
-  step "no descriptor stays open, and it accepts again" "没有留下打开的描述符，程序重新接受连接"
+  step "no descriptor stays open, and the program accepts again" "没有留下打开的描述符，程序重新接受连接"
   expect_descriptors_back
   expect_said "$RESTING" "accepting again"
-  step "$MOST others come: it rests as before" "又来了 $MOST 个：程序和之前一样休息"
+  step "$MOST others connect: the program pauses as before" "又有 $MOST 个连接：程序和之前一样暂停"
   connect_most linger=0
   expect_said "$RESTING" "accepting again" "$RESTING"
-  step "these break their connections off (RST): it accepts again as before" "这几个中断连接（RST）：程序和之前一样重新接受连接"
+  step "these reset their connections: the program accepts again as before" "这几个以 RST（重置）断开：程序和之前一样重新接受连接"
   for ((i = 1; i <= MOST; i++)); do reset "c$i"; done
   expect_descriptors_back
   expect_said "$RESTING" "accepting again" "$RESTING" "accepting again"
-  step "$MOST more do so, five times: no memory is held for them" "又有 $MOST 个这样断开，一共五轮：没有为它们留着任何内存"
+  step "$MOST more do the same, five times: no memory is held for them" "又有 $MOST 个这样断开，一共五次：没有为它们占用内存"
   note_allocated
   for round in {1..5}; do
     connect_most linger=0
@@ -122,7 +122,7 @@ says_so_once() {
     said+=("$RESTING" "accepting again")
   done
   expect_allocated_back $((round * MOST))
-  step "so it is once more; then SIGTERM ends it with status 0, and nothing leaks" "再来一次也一样；然后 SIGTERM 使其以退出码 0 结束，没有泄漏"
+  step "the same once more; then SIGTERM ends the program with status 0, and nothing leaks" "再来一次也一样；然后 SIGTERM 使程序以退出码 0 结束，没有泄漏"
   connect_most
   connect W
   send W "$SECOND\n"
@@ -158,8 +158,8 @@ come_and_wait() {
 }
 
 check 1 "Pause and resume" any_number \
-  "N may be 1, and it may be large; and many may wait" \
-  "N 可以是 1，也可以很大；等待者也可以很多"
+  "N may be 1 or large, and many clients may wait" \
+  "N 可以是 1，也可以很大；可以有许多客户端等待"
 any_number() {
   local PLACED
   step "with N = 1, A is served, and W waits until A leaves" "N = 1 时，A 得到服务，W 一直等到 A 离开"
@@ -173,7 +173,7 @@ any_number() {
   close A
   expect W "$SECOND\n"
   stop_cleanly
-  step "with N = $PLACES, so many clients get their lines back" "N = $PLACES 时，这么多客户端各自收回自己的一行"
+  step "with N = $PLACES, $PLACES clients get their lines back" "N = $PLACES 时，$PLACES 个客户端各自收回自己的一行"
   start 0 "$PLACES"
   note_resources
   many "$PLACES" "$FIRST %d\n" "$FIRST %d\n"
@@ -182,9 +182,9 @@ any_number() {
   PLACED=$(descriptors)
   come_and_wait
   nap 0.1
-  ((PLACED >= $(descriptors))) || fail "it takes more than $PLACES" "接受的客户端超过 $PLACES 个"
-  [[ ! -s $WORK/served ]] || fail "one of those who wait was served" "有等待者得到了服务"
-  step "those $PLACES leave: all who wait are served, one after the other" "那 $PLACES 个离开：等待者依次全部得到服务"
+  ((PLACED >= $(descriptors))) || fail "the program accepts more than $PLACES clients" "程序接受的客户端超过 $PLACES 个"
+  [[ ! -s $WORK/served ]] || fail "a waiting client was served" "有等待的客户端得到了服务"
+  step "those $PLACES leave: all waiting clients are served, one after the other" "那 $PLACES 个离开：等待者依次全部得到服务"
   many_leave
   until_true waiters_are_served || true
   same_bytes "$WORK/lines" "$WORK/served" || fail
@@ -199,8 +199,8 @@ waiters_are_served() {
 }
 
 check 1 "The callback" takes_no_more \
-  "of many who come at the same moment it takes N" \
-  "许多客户端同时到来时，只接受 N 个"
+  "of many clients that connect at the same moment, only N are accepted" \
+  "许多客户端同时连接时，只接受 N 个"
 takes_no_more() {
   local i all=$((MOST + 3))
   step "$all clients connect while the program is stopped" "程序被暂停期间，$all 个客户端连接"
@@ -210,7 +210,7 @@ takes_no_more() {
     connect "c$i"
     send "c$i" "$FIRST $i\n"
   done
-  step "it goes on: the first $MOST get their lines back" "程序继续运行：前 $MOST 个收回自己的一行"
+  step "the program goes on: the first $MOST get their lines back" "程序继续运行：前 $MOST 个收回自己的一行"
   signal CONT
   for ((i = 1; i <= MOST; i++)); do expect "c$i" "$FIRST $i\n"; done
   step "the others wait" "其余的等待"
@@ -220,7 +220,7 @@ takes_no_more() {
 }
 
 check 1 "The flags" ends_well \
-  "it ends at SIGTERM while one waits, frees all, and says no more" \
+  "the program ends at SIGTERM while a client waits, frees all, and prints nothing more" \
   "有客户端等待时收到 SIGTERM，也能释放全部资源后退出，不再输出"
 ends_well() {
   find_all_leaks
@@ -229,8 +229,8 @@ ends_well() {
   connect_most
   connect W
   expect_said "$RESTING"
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  step "SIGTERM ends the program with status 0; nothing leaks" "SIGTERM 使程序以退出码 0 结束，没有泄漏"
   stop_cleanly
-  step "it has said nothing more" "程序没有再输出任何内容"
+  step "the program has printed nothing more" "程序没有再输出任何内容"
   expect_said "$RESTING"
 }

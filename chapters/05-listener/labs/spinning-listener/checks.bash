@@ -1,11 +1,11 @@
-# checks.bash -- an echo server whose descriptors run out, and come back.
+# checks.bash -- an echo server whose descriptors run out, then are free again.
 # shellcheck disable=SC2034,SC2154 # variables of the engine
 
 lab mend 2 30
-STILL_MS=$LIMIT_MS # it rests; and a connection refused for now is tried again in 1 s
+STILL_MS=$LIMIT_MS # the listener pauses; the kernel tries again after 1 s when the backlog is full
 : "${FDS:=24}" "${FIRST:=one}" "${SECOND:=two}" "${ROUNDS:=20}" "${TIMES:=2}"
 MAX_DESCRIPTORS=$FDS
-MAX_OUTPUT=$((64 << 20)) # a flood is told by a check, not by the limit
+MAX_OUTPUT=$((64 << 20)) # a check reports a flood, not the limit
 
 # Silent clients, so many more than the program has descriptors for that some of
 # them have to wait; or only so many that PLACES are left. The program has taken
@@ -29,8 +29,8 @@ fill() { # [PLACES]
   done
   kill -KILL "$timer"
   wait "$timer" 2>/dev/null || true
-  until_true is_full "${1-0}" || fail "the program takes fewer clients than it has descriptors for" "程序接受的客户端少于描述符允许的数量"
-  nap 0.05 # it finds that there are no more
+  until_true is_full "${1-0}" || fail "the program accepts fewer clients than it has descriptors for" "程序接受的客户端少于描述符允许的数量"
+  nap 0.05 # the client finds that there are no more
   ! has_ended "$RUN" || fail
 }
 
@@ -49,11 +49,11 @@ empty() {
   for ((i = 0; i < SILENT; i++)); do half_close "silent$i"; done
 }
 
-# Nobody of the silent ones was sent away: none has anything to read, nor an end.
+# No silent client was dropped: none has data or an end of file to read.
 expect_all_kept() {
   local i
   for ((i = 0; i < SILENT; i++)); do
-    ! read -r -t 0 -u "${TO[silent$i]}" || fail "a client that had connected was turned away" "有已经连上的客户端被断开"
+    ! read -r -t 0 -u "${TO[silent$i]}" || fail "a client that had connected was dropped" "有已经连上的客户端被断开"
   done
 }
 
@@ -101,31 +101,31 @@ echoes() {
 }
 
 check 4 "When accept fails" rests \
-  "without descriptors it waits, and neither spins nor floods" \
-  "描述符用光时安静等待，不空转，也不刷屏"
+  "without descriptors the server waits: it neither spins nor floods the log" \
+  "描述符用完时休眠等待，不空转，也不大量写日志"
 rests() {
-  step "more clients come than there are descriptors ($FDS in all)" "到来的客户端多于描述符（总共 $FDS 个）"
+  step "more clients connect than there are descriptors ($FDS in all)" "连接的客户端多于描述符（总共 $FDS 个）"
   start
   fill
-  step "while they stay, the server is at rest" "它们都不离开时，服务器处于空闲"
+  step "while they stay connected, the server is idle" "这些客户端连接着的时候，服务器处于空闲"
   expect_resting
-  step "and none of those who have connected is turned away" "已经连上的客户端一个也没有被断开"
+  step "no client that has connected is dropped" "已经连上的客户端一个也没有被断开"
   expect_all_kept
 }
 
 check 1 "When accept fails" rests_again \
-  "so it does each time" \
-  "每次用光时都是如此"
+  "the same holds each time that descriptors run out" \
+  "描述符每次用完都是如此"
 rests_again() {
   local i
   start
   note_resources
   for ((i = 1; i <= TIMES; i++)); do
-    step "more clients come than there are descriptors ($i): the server is at rest" "到来的客户端多于描述符（第 $i 次）：服务器处于空闲"
+    step "more clients connect than there are descriptors ($i): the server is idle" "连接的客户端多于描述符（第 $i 次）：服务器处于空闲"
     fill
     expect_resting
     expect_all_kept
-    step "they leave ($i): A comes and gets its line back" "它们离开（第 $i 次）：A 到来并收回自己的一行"
+    step "these clients leave ($i): A connects and gets its line back" "这些客户端离开（第 $i 次）：A 连接并收回自己的一行"
     empty
     connect A
     send A "$FIRST\n"
@@ -136,8 +136,8 @@ rests_again() {
 }
 
 check 1 "When accept fails" serves_on \
-  "those who are connected are answered as promptly as before" \
-  "已连接的客户端照常得到及时的应答"
+  "connected clients get answers as fast as before" \
+  "已连接的客户端照常很快得到应答"
 serves_on() {
   local i began prompt=0
   step "A connects and gets its line back" "A 连接并收回自己的一行"
@@ -146,9 +146,9 @@ serves_on() {
   { exec {A}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || no_connection
   TO[A]=$A
   ask_a "$FIRST"
-  step "more clients come than there are descriptors" "到来的客户端多于描述符"
+  step "more clients connect than there are descriptors" "连接的客户端多于描述符"
   fill
-  step "A asks $ROUNDS times more; the answers come at once" "A 又问 $ROUNDS 次，应答都立刻到来"
+  step "A asks $ROUNDS times more; the answers arrive at once" "A 又问 $ROUNDS 次，应答都立刻到达"
   for ((i = 0; i < ROUNDS; i++)); do
     now_ms
     began=$MS
@@ -157,7 +157,7 @@ serves_on() {
     # A machine that is busy with others may hold up some of them.
     ((MS - began >= 15)) || prompt=$((prompt + 1))
   done
-  ((4 * prompt >= ROUNDS)) || fail "the answers come too late" "应答来得太迟"
+  ((4 * prompt >= ROUNDS)) || fail "the answers arrive too late" "应答太慢"
 }
 
 ask_a() { # LINE
@@ -173,7 +173,7 @@ ask_a() { # LINE
 }
 
 check 1 "Pause and resume" accepts_again \
-  "those who wait are served when descriptors are free again" \
+  "waiting clients are served when descriptors are free again" \
   "描述符空出来以后，等待者得到服务"
 accepts_again() {
   local since
@@ -183,19 +183,19 @@ accepts_again() {
   connect A
   send A "$FIRST\n"
   expect A "$FIRST\n"
-  step "more clients come than there are descriptors, then B; B has to wait" "到来的客户端多于描述符，然后 B 到来；B 只能等待"
+  step "more clients connect than there are descriptors, then B; B has to wait" "连接的客户端多于描述符，然后 B 连接；B 只能等待"
   fill
   connect B
   send B "$SECOND\n"
   expect_nothing B
   expect_open B
-  step "all leave but A and B: B gets its line back, in a second" "除 A、B 以外全部离开：一秒之内 B 收回自己的一行"
+  step "all leave except A and B: B gets its line back within a second" "除 A、B 以外全部离开：一秒之内 B 收回自己的一行"
   now_ms
   since=$MS
   empty
   expect B "$SECOND\n"
   now_ms
-  ((MS - since <= 1000 + 100 * PATIENCE)) || fail "it waits too long before it accepts again" "等了太久才重新接受连接"
+  ((MS - since <= 1000 + 100 * PATIENCE)) || fail "the server waits too long before it accepts again" "服务器等了太久才重新接受连接"
   step "A and a new client, C, are served too" "A 和新来的 C 也得到服务"
   send A "$SECOND\n"
   expect A "$SECOND\n"
@@ -207,21 +207,21 @@ accepts_again() {
   close B
   close C
   expect_descriptors_back
-  step "now nothing wakes the server" "此后没有任何东西唤醒服务器"
+  step "after that nothing wakes the server" "此后没有任何东西唤醒服务器"
   expect_no_wakeups 400
 }
 
 check 1 "When accept fails" forgets_nobody \
-  "nobody is forgotten when one leaves just as others come" \
-  "一个离开、同时又有新的到来，谁也不会被遗忘"
+  "all are served when one client leaves just as others connect" \
+  "一个客户端离开的同时又有新的连接，每个都能得到服务"
 forgets_nobody() {
-  step "A is connected, and so many more that one descriptor is left" "A 已连接，再来一些客户端，直到只剩一个描述符"
+  step "A is connected, and so many others that only one descriptor is left" "A 已连接，再连接其他客户端，直到只剩一个描述符"
   start
   connect A
   send A "$FIRST\n"
   expect A "$FIRST\n"
   fill 1
-  step "at the same moment A leaves, and B and C come" "A 离开的同时，B 和 C 到来"
+  step "at the same moment A leaves, and B and C connect" "A 离开的同时，B 和 C 连接"
   hold
   close A
   connect B
@@ -229,24 +229,24 @@ forgets_nobody() {
   connect C
   send C "$SECOND\n"
   signal CONT
-  step "there are descriptors for both: both get their lines back" "描述符够两个用：两个都收回自己的一行"
+  step "there are descriptors for both: both get their lines back" "描述符够两个客户端用：两个都收回自己的一行"
   expect B "$FIRST\n"
   expect C "$SECOND\n"
 }
 
 check 1 "The flags" ends_well \
-  "it ends at SIGTERM and frees all, also while clients wait" \
+  "the program ends at SIGTERM and frees all, even while clients wait" \
   "有客户端在等待时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
   find_all_leaks
   watch_allocated
-  step "descriptors run out and come back" "描述符用光，又空出来"
+  step "descriptors run out, then are free again" "描述符用完，又空出来"
   start
   note_resources
   fill
   empty
   expect_descriptors_back
-  step "clients break their connections off (RST), and no memory is held for them; then descriptors run out again" "几个客户端中断连接（RST），没有为它们留着任何内存；然后描述符再次用光"
+  step "clients reset their connections, and no memory is held for them; then descriptors run out again" "几个客户端以 RST（重置）断开，没有为它们占用内存；然后描述符再次用完"
   reset_many 3 "$FIRST\n"
   expect_descriptors_back
   note_allocated
@@ -257,6 +257,6 @@ ends_well() {
   send A "$FIRST\n"
   expect A "$FIRST\n"
   fill
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  step "SIGTERM ends the program with status 0; nothing leaks" "SIGTERM 使程序以退出码 0 结束，没有泄漏"
   stop_cleanly
 }

@@ -1,4 +1,4 @@
-# checks.bash -- a forwarder that passes bytes, ends and losses on, in pairs.
+# checks.bash -- a forwarder passes on bytes, half-closes and broken connections.
 
 lab make 4 60
 : "${COUNT:=20}" "${QUESTION:=who is there?}" "${ANSWER:=nobody}" "${MEGABYTES:=24}" "${SEED:=1}"
@@ -44,14 +44,14 @@ expect_whole() { # PEER FILE
   until_more "$1" "$size"
   (($(size_of "$1") >= size)) || {
     tell_sent "$1"
-    fail "only a part of what was sent has come" "只收到所发内容的一部分"
+    fail "only a part of the data has arrived" "只收到一部分数据"
   }
   expect_file "$1" "$2"
 }
 
-# The program has said that it will send no more.
+# The program has half-closed.
 expect_end() { # PEER
-  until_true is_closed "$1" || fail "the end was not passed on" "没有把连接的结束传过去"
+  until_true is_closed "$1" || fail "the half-close was not passed on" "没有传递半关闭"
   expect_nothing_left "$1"
 }
 
@@ -63,12 +63,12 @@ lose() { # PEER
 }
 
 check 1 "A connection" passes_bytes \
-  "bytes go both ways, as they are" \
-  "字节原样双向通过"
+  "bytes are passed both ways, unchanged" \
+  "数据原样双向传递"
 passes_bytes() {
   step "an upstream U listens, the forwarder starts" "上游 U 开始监听，转发器启动"
   start_forwarder U
-  step "A connects: so does the forwarder, to U" "A 连接，转发器随即连接 U"
+  step "A connects, and the forwarder connects to U" "A 连接，转发器随即连接 U"
   connect A
   accepted U
   step "A sends a line, U gets it" "A 发出一行，U 收到"
@@ -77,7 +77,7 @@ passes_bytes() {
   step "U sends a line, A gets it" "U 发出一行，A 收到"
   send U "$ANSWER\n"
   expect A "$ANSWER\n"
-  step "100000 bytes of all values reach U, and as many others A" "10 万个涵盖所有取值的字节到达 U，另外 10 万个到达 A"
+  step "100000 bytes of all values reach U, and another 100000 reach A" "10 万个各种值的字节到达 U，另外 10 万个到达 A"
   make_bytes "$WORK/one" 100000
   SEED=2 make_bytes "$WORK/two" 100000
   send_file A "$WORK/one"
@@ -107,7 +107,7 @@ keeps_clients_apart() {
   expect A "$ANSWER for A\n"
   send V "$ANSWER for B\n"
   expect B "$ANSWER for B\n"
-  step "when A and U have gone, B and V still talk" "A 与 U 离开后，B 与 V 仍能通信"
+  step "when A and U have closed, B and V still talk" "A 与 U 离开后，B 与 V 仍能通信"
   half_close A
   expect_end U
   half_close U
@@ -117,23 +117,23 @@ keeps_clients_apart() {
 }
 
 check 1 "Who owns what" as_many_as_come \
-  "$COUNT clients at once, each with its own upstream, and nothing is left of them" \
-  "$COUNT 个客户端同时连接，各有自己的上游；离开后什么都不遗留"
+  "$COUNT clients at once, each with its own upstream connection, and nothing is held for them later" \
+  "$COUNT 个客户端同时连接，各有自己的上游连接；离开后什么也不占用"
 as_many_as_come() {
   watch_allocated
-  step "$COUNT clients each get back from the upstream what they sent, twice" "$COUNT 个客户端各自从上游收回自己发出的内容，两次"
+  step "$COUNT clients each get back from the upstream what they sent, twice" "$COUNT 个客户端各自从上游收回自己发出的数据，连续两次"
   listen_for_many
   start 0 "$UPSTREAM"
   note_resources
   many "$COUNT" '%d: who?\n' '%d: who?\n'
   many_again '%d again\n' '%d again\n'
-  step "nobody sends: nothing wakes the forwarder" "谁也不发送：没有任何东西唤醒转发器"
+  step "neither side sends: nothing wakes the forwarder" "两侧都不发送：没有任何东西唤醒转发器"
   expect_no_wakeups
-  step "they leave, 10 more by breaking their connections off (RST): no descriptor stays open" "它们离开，另有 10 个中断连接（RST）：没有留下打开的描述符"
+  step "these clients leave, 10 more by a reset: no descriptor stays open" "这些客户端离开，另有 10 个以 RST（重置）断开：没有留下打开的描述符"
   many_leave
   reset_many 10 '%d: who?\n'
   expect_descriptors_back
-  step "10 more do so: nothing is held for them" "又有 10 个这样断开：没有为它们留着任何内存"
+  step "10 more do the same: no memory is held for them" "又有 10 个这样断开：没有为它们占用内存"
   note_allocated
   reset_many 10 '%d: who?\n'
   expect_descriptors_back
@@ -141,7 +141,7 @@ as_many_as_come() {
 }
 
 check 1 "A client that half-closes" passes_half_closes \
-  "a half-close is passed on in either direction, and the other one goes on" \
+  "a half-close is passed on in either direction, and the other direction goes on" \
   "任一方向的半关闭都会传过去，另一方向不受影响"
 passes_half_closes() {
   step "the forwarder starts" "转发器启动"
@@ -174,20 +174,20 @@ passes_half_closes() {
   expect V "$QUESTION\n"
   half_close B
   expect_end V
-  step "no descriptor stays open, and the forwarder is at rest" "没有留下打开的描述符，转发器处于空闲"
+  step "no descriptor stays open, and the forwarder is idle" "没有留下打开的描述符，转发器处于空闲"
   expect_descriptors_back
   expect_idle
 }
 
 check 1 "What goes wrong" sends_before_the_end \
-  "all that came before a half-close is sent before it is passed on" \
-  "先发完半关闭之前的内容，再把半关闭传过去"
+  "all data is sent before the half-close is passed on" \
+  "先发完全部数据，再传递半关闭"
 sends_before_the_end() {
   local size
   step "the forwarder starts" "转发器启动"
   start_forwarder U
   for size in 100 6000 10000 100000; do
-    step "$size bytes and the end wait for it at once; U gets all, and then the end" "$size 字节与结束同时等着转发器；U 先收到全部内容，再读到结束"
+    step "$size bytes and the end wait for the forwarder together; U gets all, then the end" "$size 字节和结束同时等着转发器；U 先收到全部数据，再读到结束"
     make_bytes "$WORK/message" "$size"
     signal STOP
     send_unread A "$WORK/message"
@@ -201,7 +201,7 @@ sends_before_the_end() {
     upstream U
   done
   close U
-  step "so it is with 8 MiB for a U that only reads after a while, where the kernel takes little at a time" "U 过一会儿才读取 8 MiB，而内核每次只收下一点数据，也是如此"
+  step "the same with 8 MiB for a U that reads after a while, and a kernel that accepts little at a time" "U 过一会儿才读 8 MiB，内核每次只收下一点数据，也是如此"
   short_writes
   start_forwarder U
   make_bytes "$WORK/message" $((8 << 20))
@@ -214,8 +214,8 @@ sends_before_the_end() {
 }
 
 check 1 "A connection" ends_both \
-  "when one side is lost, the other is ended, and both descriptors are closed" \
-  "一侧断开时，另一侧也随之结束，两个描述符都关闭"
+  "when one connection breaks, the other is closed, and so are both descriptors" \
+  "一侧断开时，另一侧的连接也关闭，两个描述符都关闭"
 ends_both() {
   find_all_leaks
   step "A and B talk with U and V" "A、B 分别与 U、V 通信"
@@ -230,16 +230,16 @@ ends_both() {
   accepted V
   send V "$ANSWER\n"
   expect B "$ANSWER\n"
-  step "A is lost: U sees the end" "A 断开（RST）：U 读到结束"
+  step "A resets its connection: U sees the end" "A 以 RST（重置）断开：U 读到结束"
   lose A
   expect_end U
   step "B and V still talk" "B 与 V 仍能通信"
   send V "$ANSWER\n"
   expect B "$ANSWER\n"
-  step "V is lost: B sees the end" "V 断开（RST）：B 读到结束"
+  step "V resets its connection: B sees the end" "V 以 RST 断开：B 读到结束"
   lose V
   expect_end B
-  step "C half-closes, and then its upstream W is lost: C sees the end" "C 半关闭，然后它的上游 W 断开（RST）：C 读到结束"
+  step "C half-closes, then its upstream W resets the connection: C sees the end" "C 半关闭，然后它的上游 W 以 RST 断开：C 读到结束"
   upstream W linger=0
   connect C
   accepted W
@@ -249,7 +249,7 @@ ends_both() {
   expect_end W
   lose W
   expect_end C
-  step "X reads nothing of 8 MB, and is lost: D is closed too" "X 对 8 MB 一点也不读就断开（RST）：D 也被关闭"
+  step "X reads nothing of 8 MB, and resets its connection: D's is closed too" "8 MB 数据 X 一点也不读，就以 RST 断开：D 的连接也被关闭"
   upstream X linger=0
   pause X
   head -c 8M /dev/zero >"$WORK/message"
@@ -266,28 +266,28 @@ check 1 "What goes wrong" survives_a_refusal \
   "上游拒绝连接时关闭客户端，并继续为后来者服务"
 survives_a_refusal() {
   find_all_leaks
-  step "nobody listens on the upstream's port" "上游的端口上没有人监听"
+  step "no process listens on the upstream's port" "上游的端口上没有进程监听"
   start_forwarder U
   close U
   note_resources
-  step "A connects and is closed" "A 连接后被关闭"
+  step "A connects, and its connection is closed" "A 连接，随后连接被关闭"
   connect A
   expect_closed A
-  step "its descriptors are closed" "它的描述符都已关闭"
+  step "the forwarder's descriptors for A are closed" "转发器为 A 打开的描述符都已关闭"
   expect_descriptors_back
-  step "the upstream is there again: B is connected to it" "上游恢复后，B 被连到上游"
+  step "the upstream listens again: B is connected to it" "上游重新监听：B 被连到上游"
   upstream V
   connect B
   accepted V
   send B "$QUESTION\n"
   expect V "$QUESTION\n"
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  step "SIGTERM ends the program with status 0; nothing leaks" "SIGTERM 使程序以退出码 0 结束，没有泄漏"
   stop_cleanly
 }
 
 check 2 "A client that does not read" waits_for_slow_readers \
   "a slow reader costs little memory and gets every byte" \
-  "读得慢的一方占不了多少内存，也不会少收一个字节"
+  "读得慢的一方占用的内存不多，也不会少收一个字节"
 waits_for_slow_readers() {
   fast_clock $((600 / PATIENCE)) # so that they seem to wait for minutes
   step "A talks with U, and B with V" "A 与 U 通信，B 与 V 通信"
@@ -307,7 +307,7 @@ waits_for_slow_readers() {
   fill_up U A
   step "V sends $MEGABYTES MiB, and B does not read" "V 发送 $MEGABYTES MiB，B 不读取"
   fill_up B V
-  step "the forwarder has grown by less than 16 MB, and is at rest" "转发器的内存增长不到 16 MB，并处于空闲"
+  step "the forwarder's memory has grown by less than 16 MB, and the forwarder is idle" "转发器的内存增长不到 16 MB，并处于空闲"
   expect_memory_within 16000
   expect_idle
   step "U reads on, and gets every byte" "U 继续读取，逐字节全部收到"
@@ -316,7 +316,7 @@ waits_for_slow_readers() {
   step "B reads on, and gets every byte" "B 继续读取，逐字节全部收到"
   resume B
   expect_whole B "$WORK/message"
-  step "when both stop reading a second time, it grows no more than before" "两者第二次停止读取时，内存的增长仍在此范围内"
+  step "when both stop reading a second time, memory grows no more than before" "两者第二次停止读取时，内存的增长不比之前多"
   fill_up U A
   fill_up B V
   expect_memory_within 16000
@@ -327,7 +327,7 @@ waits_for_slow_readers() {
   expect_whole B "$WORK/message"
 }
 
-# The one stops reading, and the other sends as much as is taken.
+# READER stops reading, and SENDER sends as much as is accepted.
 fill_up() { # READER SENDER
   pause "$1"
   send_file "$2" "$WORK/message"
@@ -336,8 +336,8 @@ fill_up() { # READER SENDER
 }
 
 check 1 "Leave" ends_well \
-  "it ends at SIGTERM and frees all, whatever its pairs are doing" \
-  "收到 SIGTERM 时，不论各对连接处于什么状态，都能释放全部资源后退出"
+  "the program ends at SIGTERM and frees all, whatever its connections are doing" \
+  "收到 SIGTERM 时，不论各连接处于什么状态，都能释放全部资源后退出"
 ends_well() {
   find_all_leaks
   step "A has talked with U; B has half-closed; C's upstream does not read" "A 与 U 通信过；B 已半关闭；C 的上游不读取"
@@ -356,9 +356,9 @@ ends_well() {
   head -c 8M /dev/zero >"$WORK/message"
   send_unread C "$WORK/message"
   settle
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  step "SIGTERM ends the program with status 0; nothing leaks" "SIGTERM 使程序以退出码 0 结束，没有泄漏"
   stop_cleanly
-  step "so it does while the upstream neither takes nor refuses D" "上游既不接受、也不拒绝 D 的连接时，也是如此"
+  step "the same while the upstream neither accepts nor refuses D's connection" "上游既不接受、也不拒绝 D 的连接时，也是如此"
   listen_full F
   start 0 "$PORT"
   connect D

@@ -3,7 +3,7 @@
 lab mend 1 20
 : "${WORDS:=hello}" "${LENGTHS:=256 1000 3000}" "${BIG:=100000}" "${SEED:=1}" "${COUNT:=12}"
 
-# A message of so many bytes, and the answer to it.
+# A message of BYTES bytes, and its answer.
 message() { # BYTES
   make_text "$WORK/text" $((3 * $1))
   head -c "$1" "$WORK/text" >"$WORK/message"
@@ -14,7 +14,7 @@ upper() {
   LC_ALL=C tr '[:lower:]' '[:upper:]'
 }
 
-# The answer and then the end, nothing else. Where it goes wrong depends on how
+# The answer, then the end, nothing else. Where it goes wrong depends on how
 # the kernel cut a long message, so the report does not say it.
 expect_whole() { # CLIENT FILE
   local size came LIMIT_MS=8000 STILL_MS=8000
@@ -24,13 +24,13 @@ expect_whole() { # CLIENT FILE
   came=$(size_of "$1")
   ((came == size)) || tell_sent "$1"
   ((came >= size)) || fail "a part of the answer is missing" "应答缺了一部分"
-  ((came <= size)) || fail "more came back than was sent" "收回的比发出的还多"
+  ((came <= size)) || fail "more bytes came back than were sent" "收回的数据比发出的还多"
   expect_file "$1" "$2"
 }
 
 check 1 "Answer all that has come" answers_a_line \
   "a short line comes back in capitals" \
-  "一行短消息会变成大写回来"
+  "短消息转成大写发回"
 answers_a_line() {
   step "the server listens" "服务器开始监听"
   start
@@ -41,8 +41,8 @@ answers_a_line() {
 }
 
 check 2 "Answer all that has come" answers_a_long_message \
-  "a longer message comes back whole, and nothing more has to be sent for it" \
-  "较长的消息能完整回来，不需要再发任何东西"
+  "a longer message comes back whole, and the client need not send more for it" \
+  "较长的消息能完整发回，不需要客户端再发任何数据"
 answers_a_long_message() {
   local length
   fast_clock 60
@@ -55,15 +55,15 @@ answers_a_long_message() {
     send_file A "$WORK/message"
     expect_file A "$WORK/answer"
   done
-  step "then nothing wakes the server, for a minute, as it seems" "此后没有任何东西唤醒服务器，在它看来有一分钟之久"
+  step "then nothing wakes the server for a minute (the clock runs fast)" "此后一分钟，没有任何东西唤醒服务器（时钟调快）"
   expect_no_wakeups
-  step "and A is still answered" "A 仍能得到应答"
+  step "A still gets answers" "A 仍能得到应答"
   send A "$WORDS\n"
   expect A "${WORDS^^}\n"
 }
 
 check 1 "Answer all that has come" answers_each \
-  "so it is for each of many clients" \
+  "the same holds for each of many clients" \
   "许多客户端都是如此"
 answers_each() {
   local text
@@ -75,16 +75,16 @@ answers_each() {
   printf -v text '%01000d' 0
   many "$COUNT" "a%d$text" "A%d$text"
   many_again "${text}b%d" "${text}B%d"
-  step "they leave, and others break their connections off (RST): no descriptor stays open" "它们离开，另一些中断连接（RST）：没有留下打开的描述符"
+  step "these clients leave, and others reset their connections: no descriptor stays open" "这些客户端离开，另一些以 RST（重置）断开：没有留下打开的描述符"
   many_leave
   reset_many 3 "$WORDS\n"
   expect_descriptors_back
-  step "so do five more, and no memory is held for them" "又有五个这样断开，没有为它们留着任何内存"
+  step "five more do the same, and no memory is held for them" "又有五个这样断开，没有为它们占用内存"
   note_allocated
   reset_many 5 "$WORDS\n"
   expect_descriptors_back
   expect_allocated_back 5
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  step "SIGTERM ends the program with status 0; nothing leaks" "SIGTERM 使程序以退出码 0 结束，没有泄漏"
   stop_cleanly
 }
 
@@ -93,7 +93,7 @@ check 2 "What goes wrong" stays_in_step \
   "每个应答都对应刚发出的那条消息"
 stays_in_step() {
   local length
-  step "A sends a line and gets its answer" "A 发出一行，收到它的应答"
+  step "A sends a line and gets its answer" "A 发出一行，收到应答"
   start
   connect A
   send A "$WORDS\n"
@@ -109,16 +109,16 @@ stays_in_step() {
     send A "end\n"
     expect A "END\n"
   done
-  step "nothing is left over" "没有多余的内容"
+  step "no other bytes arrive" "没有多余的数据"
   expect_nothing A
 }
 
 check 1 "Change bytes where they lie" takes_any_byte \
-  "all 256 byte values go through; ASCII letters alone are changed" \
+  "all 256 byte values pass through; only ASCII letters are changed" \
   "256 种字节值都能通过，只有 ASCII 字母会改变"
 takes_any_byte() {
   local text
-  step "A sends 256 bytes, each value once, no newline" "A 发出 256 字节，每种值一次，没有换行"
+  step "A sends 256 bytes, each value once, and no newline" "A 发出 256 字节，每种值一次，没有换行"
   start
   connect A
   text=$(printf '\\x%02x' {0..255})
@@ -139,7 +139,7 @@ answers_before_it_closes() {
   expect_whole A "$WORK/answer"
   step "then its connection is closed" "然后连接被关闭"
   expect_closed A
-  step "so it is for B, which sends 6 MB and reads them late, where the kernel takes little at a time" "B 发出 6 MB，过后才读，而内核每次只收下一点数据，也是如此"
+  step "the same for B, which sends 6 MB and reads late, with a kernel that accepts little at a time" "B 发出 6 MB，过后才读，而内核每次只收下一点数据，也是如此"
   short_writes
   start
   message 6000000
@@ -150,7 +150,7 @@ answers_before_it_closes() {
 }
 
 check 1 "A client that does not read" keeps_its_memory \
-  "a client that sends and does not read costs no memory to speak of" \
+  "a client that sends and does not read costs hardly any memory" \
   "只发送、不读取的客户端不会多占内存"
 keeps_its_memory() {
   local i fd LIMIT_MS=8000 STILL_MS=8000
@@ -163,12 +163,12 @@ keeps_its_memory() {
   head -c 32M /dev/zero >"$WORK/message"
   { exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null || no_connection
   for i in 1 2; do
-    step "A sends 32 MiB and reads nothing; the server's memory stays as it was ($i)" "A 发送 32 MiB 而不读取，服务器的内存没有增长（第 $i 次）"
+    step "A sends 32 MiB and reads nothing; the server's memory does not grow ($i)" "A 发送 32 MiB 而不读取，服务器的内存没有增长（第 $i 次）"
     cat "$WORK/message" >&"$fd" &
     CLIENT[A]=$!
     settle
     expect_memory_within 12000
-    step "B is still answered ($i)" "B 仍能得到应答（第 $i 次）"
+    step "B still gets answers ($i)" "B 仍能得到应答（第 $i 次）"
     send B "$WORDS\n"
     expect B "${WORDS^^}\n"
     ((i == 1)) || break
@@ -187,16 +187,16 @@ close_reader() { # CLIENT
 }
 
 check 1 "Leave" ends_well \
-  "it ends at SIGTERM and frees all, with clients connected" \
+  "the program ends at SIGTERM and frees all, with clients connected" \
   "有客户端连接时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
   find_all_leaks
-  step "A and B connect; A is answered" "A、B 连接；A 得到应答"
+  step "A and B connect; A gets an answer" "A、B 连接；A 得到应答"
   start
   connect A
   connect B
   send A "$WORDS\n"
   expect A "${WORDS^^}\n"
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  step "SIGTERM ends the program with status 0; nothing leaks" "SIGTERM 使程序以退出码 0 结束，没有泄漏"
   stop_cleanly
 }

@@ -1,16 +1,16 @@
-# checks.bash -- a client that does not read is not read from either.
+# checks.bash -- stop reading from a client that does not read.
 
 lab mend 3 30
-STILL_MS=$LIMIT_MS # it has timers
+STILL_MS=$LIMIT_MS # the program has timers
 : "${WORDS:=hello}" "${MEGABYTES:=32}" "${COUNT:=12}" "${SEED:=1}" "${READS:=3}"
 
-# A message of so many MiB, of any bytes, and the answer to it.
+# A message of MIB MiB, of any bytes, and its answer.
 message() { # MIB
   make_bytes "$WORK/message" $(($1 << 20))
   LC_ALL=C tr '[:lower:]' '[:upper:]' <"$WORK/message" >"$WORK/answer"
 }
 
-# The answer and then the end, nothing else. Where it goes wrong depends on the
+# The answer, then the end, nothing else. Where it goes wrong depends on the
 # kernel's buffers, so the report does not say it.
 expect_whole() { # CLIENT FILE
   # Where the kernel has dropped a segment, it tries again later and later.
@@ -20,15 +20,15 @@ expect_whole() { # CLIENT FILE
   came=$(size_of "$1")
   ((came == size)) || tell_sent "$1"
   if ((came < size)) && is_closed "$1"; then
-    fail "the connection ended before all of the answer had come" "应答还没有收完，连接就结束了"
+    fail "the connection ended before the whole answer had arrived" "应答还没有收完，连接就结束了"
   fi
-  ((came >= size)) || fail "only a part of the answer comes, although the connection is open" "连接还开着，却只收到应答的一部分"
-  ((came <= size)) || fail "more came back than was sent" "收回的比发出的还多"
+  ((came >= size)) || fail "only a part of the answer arrives, although the connection is open" "连接还开着，却只收到应答的一部分"
+  ((came <= size)) || fail "more bytes came back than were sent" "收回的数据比发出的还多"
   expect_file "$1" "$2"
   expect_closed "$1"
 }
 
-# B, which reads, is answered as if nobody else were there.
+# B, which reads, gets answers as if it were alone.
 expect_answer_for_b() {
   send B "$WORDS\n"
   expect B "${WORDS^^}\n"
@@ -36,7 +36,7 @@ expect_answer_for_b() {
 
 check 1 "Answer all that has come" answers \
   "clients get their lines back in capitals" \
-  "客户端能收回大写的行"
+  "客户端的行转成大写发回"
 answers() {
   step "the server listens" "服务器开始监听"
   start
@@ -50,7 +50,7 @@ answers() {
 
 check 2 "A client that does not read" keeps_its_memory \
   "a client that sends and never reads costs little memory" \
-  "只发送、从不读取的客户端占不了多少内存"
+  "只发送、从不读取的客户端占用的内存不多"
 keeps_its_memory() {
   step "B sends a line and gets its answer" "B 发出一行，收到应答"
   start
@@ -61,7 +61,7 @@ keeps_its_memory() {
   head -c "${MEGABYTES}M" /dev/zero >"$WORK/message"
   send_unread A "$WORK/message"
   settle
-  step "the server has grown by less than 12 MB" "服务器的内存增长不到 12 MB"
+  step "the server's memory has grown by less than 12 MB" "服务器的内存增长不到 12 MB"
   expect_memory_within 12000
 }
 
@@ -79,7 +79,7 @@ send_and_wait() { # CLIENT FILE
   settle
 }
 
-# It reads until it has got the file.
+# The client reads until it has the whole file.
 read_on() { # CLIENT FILE
   # Where the kernel has dropped a segment, it tries again later and later.
   local size LIMIT_MS=20000 STILL_MS=20000
@@ -88,14 +88,14 @@ read_on() { # CLIENT FILE
   read_late "$1"
   until_more "$1" "$size"
   (($(size_of "$1") >= size)) ||
-    fail "only a part of the answer comes, although the connection is open" "连接还开着，却只收到应答的一部分"
+    fail "only a part of the answer arrives, although the connection is open" "连接还开着，却只收到应答的一部分"
   expect_file "$1" "$2"
   kill "${CLIENT[$1]}"
   CLIENT[$1]=
 }
 
 check 2 "A client that does not read" pauses_again \
-  "so it is each time that a client stops reading" \
+  "the same holds each time that a client stops reading" \
   "客户端每次停止读取，都是如此"
 pauses_again() {
   local i
@@ -106,7 +106,7 @@ pauses_again() {
     step "A sends $((MEGABYTES / 2)) MiB and reads nothing ($i)" "A 发送 $((MEGABYTES / 2)) MiB，什么也不读（第 $i 次）"
     ((i > 1)) || note_resources
     send_and_wait A "$WORK/message"
-    step "the server has grown by less than 12 MB ($i)" "服务器的内存增长不到 12 MB（第 $i 次）"
+    step "the server's memory has grown by less than 12 MB ($i)" "服务器的内存增长不到 12 MB（第 $i 次）"
     expect_memory_within 12000
     step "A reads, and gets every byte ($i)" "A 开始读取，一个字节也不少（第 $i 次）"
     read_on A "$WORK/answer"
@@ -123,14 +123,14 @@ answers_a_late_reader() {
   message $((MEGABYTES / 2))
   send_unread A "$WORK/message"
   settle
-  step "A reads: all of its answer comes, byte for byte, and then the end" "A 开始读取：应答逐字节完整到达，然后连接结束"
+  step "A reads: all of its answer arrives, byte for byte, then the end" "A 开始读取：应答逐字节完整到达，然后连接结束"
   read_late A
   expect_whole A "$WORK/answer"
 }
 
 check 1 "What goes wrong" answers_the_others \
-  "others are answered while some do not read, and the server rests" \
-  "有客户端不读取时，其他客户端照常得到应答，服务器也不空转"
+  "others get answers while some do not read, and the server sleeps" \
+  "有客户端不读取时，其他客户端照常得到应答，服务器处于休眠"
 answers_the_others() {
   local i
   step "B sends a line and gets its answer" "B 发出一行，收到应答"
@@ -142,17 +142,17 @@ answers_the_others() {
   head -c 8M /dev/zero >"$WORK/message"
   for ((i = 0; i < COUNT; i++)); do send_unread "c$i" "$WORK/message"; done
   settle
-  step "the server has grown by less than 12 MB, and 1 MB for each of them" "服务器的内存增长不到 12 MB 加上每个客户端 1 MB"
+  step "the server's memory has grown by less than 12 MB, plus 1 MB for each client" "服务器的内存增长不到 12 MB 加上每个客户端 1 MB"
   expect_memory_within $((12000 + 1000 * COUNT))
-  step "it sleeps, and nothing wakes it" "它在睡眠，没有任何东西唤醒它"
+  step "the server sleeps, and nothing wakes it" "服务器处于休眠，没有任何东西唤醒它"
   expect_idle
   expect_no_wakeups 400
-  step "B is answered, and so is C, who comes now" "B 仍得到应答，新来的 C 也一样"
+  step "B gets an answer, and so does C, which connects now" "B 仍得到应答，新连接的 C 也一样"
   expect_answer_for_b
   connect C
   send C "$WORDS $WORDS\n"
   expect C "${WORDS^^} ${WORDS^^}\n"
-  step "all of them read, and each gets every byte" "它们全都开始读取，每个都收到每一个字节"
+  step "all $COUNT clients read, and each gets every byte" "这 $COUNT 个客户端都开始读取，各自收到每一个字节"
   for ((i = 0; i < COUNT; i++)); do read_late "c$i"; done
   for ((i = 0; i < COUNT; i++)); do expect_whole "c$i" "$WORK/message"; done
 }
@@ -181,13 +181,13 @@ slow() { # CLIENT FILE
 }
 
 check 1 "A client that does not read" keeps_the_slow \
-  "a slow reader is kept, one that takes nothing for a minute is dropped" \
-  "读得慢的客户端不会被断开，一分钟什么也没收下的才断开"
+  "a slow reader is kept, a client that reads nothing for a minute is dropped" \
+  "读得慢的客户端不会被断开，一分钟什么也没读的才断开"
 keeps_the_slow() {
   # A minute is a second then, or longer on a slow machine.
   local i since second=$((100 * PATIENCE)) piece=70000 LIMIT_MS=$((2 * LIMIT_MS)) STILL_MS=$((2 * LIMIT_MS))
   fast_clock $((600 / PATIENCE))
-  step "A sends $MEGABYTES MiB, and reads a little of its answer every 36 seconds (time goes fast)" "A 发送 $MEGABYTES MiB，每 36 秒读一点应答（时间走得很快）"
+  step "A sends $MEGABYTES MiB, and reads a little of its answer every 36 seconds (the clock runs fast)" "A 发送 $MEGABYTES MiB，每 36 秒读一点应答（时钟调快）"
   start
   note_resources
   message "$MEGABYTES"
@@ -196,63 +196,63 @@ keeps_the_slow() {
     nap "$((6 * second / 10000)).$(printf '%04d' $((6 * second % 10000)))"
     echo "$piece" >&"${TO[A]}"
     until_more A $((i * piece))
-    (($(size_of A) == i * piece)) || fail "the connection ended before all of the answer had come" "应答还没有收完，连接就结束了"
+    (($(size_of A) == i * piece)) || fail "the connection ended before the whole answer had arrived" "应答还没有收完，连接就结束了"
   done
-  step "now A reads on without a stop, and gets every byte" "现在 A 一口气读下去，一个字节也不少"
+  step "now A reads on without a pause, and gets every byte" "现在 A 不停地读，一个字节也不少"
   echo rest >&"${TO[A]}"
   until_more A $((MEGABYTES << 20))
-  (($(size_of A) == MEGABYTES << 20)) || fail "the connection ended before all of the answer had come" "应答还没有收完，连接就结束了"
+  (($(size_of A) == MEGABYTES << 20)) || fail "the connection ended before the whole answer had arrived" "应答还没有收完，连接就结束了"
   expect_file A "$WORK/answer"
-  step "D sends $MEGABYTES MiB and takes nothing: it is dropped, after a minute" "D 发送 $MEGABYTES MiB，什么也不收：一分钟后被断开"
+  step "D sends $MEGABYTES MiB and reads nothing: it is dropped after a minute" "D 发送 $MEGABYTES MiB，什么也不读：一分钟后被断开"
   expect_descriptors_back
   now_ms
   since=$MS
   send_unread D "$WORK/message"
   expect_descriptors_back
   now_ms
-  ((MS - since >= 9 * second / 10)) || fail "it was dropped in less than a minute" "不到一分钟就断开了"
+  ((MS - since >= 9 * second / 10)) || fail "D was dropped in less than a minute" "不到一分钟就断开了 D"
 }
 
 check 1 "A client that does not read" forgets_the_lost \
-  "a client that goes away while its answer waits holds nothing" \
-  "应答尚未读取就离开的客户端，什么也不再占用"
+  "a client that leaves while its answer waits holds nothing" \
+  "应答还没读就离开的客户端，什么也不占用"
 forgets_the_lost() {
   find_all_leaks
   watch_allocated
   step "the server listens" "服务器开始监听"
   start
   note_resources
-  step "A sends 8 MiB, reads nothing, and goes away" "A 发送 8 MiB，什么也不读就离开"
+  step "A sends 8 MiB, reads nothing, and leaves" "A 发送 8 MiB，什么也不读就离开"
   head -c 8M /dev/zero >"$WORK/message"
   send_unread A "$WORK/message"
   settle
   close A
-  step "its descriptor is closed" "它的描述符被关闭"
+  step "A's descriptor is closed" "A 的描述符已关闭"
   expect_descriptors_back
-  step "three clients break their connections off (RST): their descriptors are closed" "三个客户端中断连接（RST）：它们的描述符被关闭"
+  step "three clients reset their connections: their descriptors are closed" "三个客户端以 RST（重置）断开：它们的描述符被关闭"
   reset_many 3 "$WORDS\n"
   expect_descriptors_back
-  step "so it is with five more, and no memory is held for them" "再来五个也是如此，也没有为它们留着任何内存"
+  step "five more do the same, and no memory is held for them" "又有五个也是如此，没有为它们占用内存"
   note_allocated
   reset_many 5 "$WORDS\n"
   expect_descriptors_back
   expect_allocated_back 5
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  step "SIGTERM ends the program with status 0; nothing leaks" "SIGTERM 使程序以退出码 0 结束，没有泄漏"
   stop_cleanly
 }
 
 check 1 "Leave" ends_well \
-  "it ends at SIGTERM and frees all, while an answer waits" \
+  "the program ends at SIGTERM and frees all, while an answer waits" \
   "有应答尚未发完时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
   find_all_leaks
-  step "B has got its answer, A does not read its own" "B 已收到应答，A 不读自己的应答"
+  step "B has received its answer, A does not read its own" "B 已收到应答，A 不读自己的应答"
   start
   connect B
   expect_answer_for_b
   head -c 8M /dev/zero >"$WORK/message"
   send_unread A "$WORK/message"
   settle
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  step "SIGTERM ends the program with status 0; nothing leaks" "SIGTERM 使程序以退出码 0 结束，没有泄漏"
   stop_cleanly
 }

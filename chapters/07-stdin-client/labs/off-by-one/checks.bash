@@ -1,4 +1,4 @@
-# checks.bash -- replies are bytes, so many as were read; a buffer of N has no N-th.
+# checks.bash -- print as many bytes as were read; an array of N has no element N.
 
 lab mend 1 15
 : "${WORDS:=hello}" "${SIZE:=1024}" "${LONG:=3000}" "${ODD:=a\\x00b\\x00\\xff}" "${PERCENT:=100 %% of it}" "${SEED:=1}"
@@ -16,7 +16,7 @@ has_printed() { # FILE
   (($(stat -c %s "$WORK/stdout") >= $(stat -c %s "$1"))) || has_ended "$RUN"
 }
 
-# All that was printed so far is the file.
+# The output so far is this file.
 expect_printed() { # FILE
   until_true has_printed "$1" || true
   same_bytes "$1" "$WORK/stdout" S || fail
@@ -33,18 +33,18 @@ reply() { # SIZE
 
 check 1 "Replies" answers \
   "a short reply is printed" \
-  "短应答能打印出来"
+  "打印短应答"
 answers() {
   fast_clock 60
   call
-  step "the server says \"$WORDS\", and it is printed" "服务器发送“$WORDS”，客户端打印出来"
+  step "the server sends \"$WORDS\", and the client prints it" "服务器发送“$WORDS”，客户端打印出来"
   send S "$WORDS\n"
   printf '%b' "$WORDS\n" >"$WORK/all"
   expect_printed "$WORK/all"
-  step "while the server is silent, the client rests" "服务器不说话时，客户端空闲等待"
+  step "while the server is silent, the client sleeps" "服务器不发送时，客户端处于休眠"
   expect_idle
   expect_no_wakeups
-  step "a minute later, as it seems, it prints one more reply" "在它看来过了一分钟，它照样打印下一条应答"
+  step "a minute later the client prints one more reply (the clock runs fast)" "一分钟之后，客户端照样打印下一条应答（时钟调快）"
   send S "$WORDS\n"
   printf '%b' "$WORDS\n" >>"$WORK/all"
   expect_printed "$WORK/all"
@@ -52,7 +52,7 @@ answers() {
 
 check 3 "What goes wrong" exact_size \
   "a reply of exactly $SIZE bytes does no harm" \
-  "正好 $SIZE 字节的应答不会造成破坏"
+  "正好 $SIZE 字节的应答不会破坏内存"
 exact_size() {
   call
   step "a reply of $((SIZE - 1)) bytes is printed" "打印 $((SIZE - 1)) 字节的应答"
@@ -68,7 +68,7 @@ check 2 "Replies" long_reply \
   "更长的应答能完整打印"
 long_reply() {
   call
-  step "a reply of $LONG bytes is printed, with nothing else to push it" "打印 $LONG 字节的应答，后面没有别的数据来触发打印"
+  step "a reply of $LONG bytes is printed, without another reply after it" "打印 $LONG 字节的应答，后面没有别的应答"
   reply "$LONG"
   step "a reply of $((LONG * 50)) bytes is printed" "打印 $((LONG * 50)) 字节的应答"
   reply $((LONG * 50))
@@ -90,12 +90,12 @@ any_byte() {
 }
 
 check 2 "The end" ends_well \
-  "it ends with status 0 when the server closes, and frees all" \
-  "服务器关闭连接后，它释放全部资源，以退出码 0 结束"
+  "the client ends with status 0 when the server closes, and frees all" \
+  "服务器关闭连接后，客户端释放全部资源，以退出码 0 结束"
 ends_well() {
   find_all_leaks
   call
-  step "the server says its last words without a newline, and closes" "服务器发出最后一句，不带换行，随后关闭"
+  step "the server sends a last line without a newline, and closes" "服务器发出最后一行，不带换行，然后关闭连接"
   send S "$WORDS"
   printf '%b' "$WORDS" >"$WORK/all"
   expect_printed "$WORK/all"
@@ -104,7 +104,7 @@ ends_well() {
   expect_exit 0
   step "nothing else was printed" "没有打印别的内容"
   expect_output "$WORDS"
-  step "a server that breaks the connection off (RST): status 1, and a reason on standard error" "服务器中断连接（RST）：退出码为 1，标准错误中有原因"
+  step "the server resets the connection: status 1, and a reason on standard error" "服务器以 RST（重置）断开：退出码为 1，标准错误中有原因"
   listen S 0 linger=0
   launch "$PORT"
   accepted S

@@ -2,11 +2,11 @@
 # shellcheck disable=SC2034 # variables of the engine
 
 lab make 5 150
-STILL_MS=$LIMIT_MS # it has timers
+STILL_MS=$LIMIT_MS # the program has timers
 : "${ANN:=ann}" "${BOB:=bob}" "${CID:=cid}" "${SECRET:=hello everybody}"
 : "${LONGEST:=abcdefghijklmnop}" "${PEOPLE:=50}" "${SEED:=1}" "${FLOOD_MB:=10}"
 
-# A client comes in; the others are those who are there, the newest first.
+# A client enters the room; OTHERS are in it already, the newest first.
 enter() { # CLIENT NAME [OTHERS]
   connect "$1"
   expect "$1" 'name?\n'
@@ -14,7 +14,7 @@ enter() { # CLIENT NAME [OTHERS]
   expect "$1" "* here: $2${3:+ $3}\n"
 }
 
-# A letter so many times.
+# A letter, COUNT times.
 letters() { # COUNT LETTER
   printf "%$1s" '' | tr ' ' "$2"
 }
@@ -55,7 +55,7 @@ fail_in_the_end() { # EN ZH
   fail "$@"
 }
 
-# So many bytes of talk, as BOB says it and as it is heard.
+# BYTES bytes of talk, as BOB sends it and as the others get it.
 make_talk() { # BYTES
   make_text /dev/stdout $(($1 * 2)) | tr -d '\n' | fold -w 399 | sed '$d' | head -c "$1" | sed '$d' >"$WORK/said"
   sed "s/^/<$BOB> /" "$WORK/said" >"$WORK/heard"
@@ -99,26 +99,26 @@ find_held() {
 }
 
 check 1 "What happens" the_door \
-  "1: who knocks is asked for a name, and let in" \
-  "1：敲门的人被询问姓名，然后进门"
+  "1: a new client is asked for a name, and enters the room" \
+  "1：新客户端被询问名字，然后进入房间"
 the_door() {
-  step "A connects and is asked: \"name?\"" "A 连接后收到 name?"
+  step "A connects and gets \"name?\"" "A 连接后收到 name?"
   start
   connect A
   expect A 'name?\n'
-  step "A says who it is, and is told who is here" "A 报上名字，得知谁在这里"
+  step "A sends a name, and gets the list of names" "A 报上名字，收到在场的名单"
   send A "$ANN\n"
   expect A "* here: $ANN\n"
-  step "B comes too; the newest is named first" "B 也来了；名单里最新的在最前"
+  step "B enters too; the newest is listed first" "B 也进来；名单里最新的在最前"
   enter B "$BOB" "$ANN"
 }
 
 check 2 "What happens" names \
-  "2: bad names and taken ones are refused" \
+  "2: bad names and taken names are refused" \
   "2：不合格的和已被占用的名字会被拒绝"
 names() {
   local bad
-  step "names that are empty, too long, or not of letters and digits: \"bad name\", and asked again" "空的、太长的、含有字母和数字以外字符的名字：应答 bad name，并再次询问"
+  step "names that are empty, too long, or not of letters and digits: \"bad name\", then \"name?\" again" "空的、太长的、含有字母和数字以外字符的名字：应答 bad name，并再次询问"
   start
   connect A
   expect A 'name?\n'
@@ -126,34 +126,34 @@ names() {
     send A "$bad\n"
     expect A 'bad name\nname?\n'
   done
-  step "the longest name, of 16 letters, is good" "16 个字母是最长的合格名字"
+  step "a name of 16 letters, the longest, is accepted" "最长的名字，16 个字母，可以用"
   send A "$LONGEST\n"
   expect A "* here: $LONGEST\n"
-  step "B wants the same one: \"name taken\", and asked again" "B 想用同一个名字：应答 name taken，并再次询问"
+  step "B sends the same name: \"name taken\", then \"name?\" again" "B 报同一个名字：应答 name taken，并再次询问"
   connect B
   expect B 'name?\n'
   send B "$LONGEST\n"
   expect B 'name taken\nname?\n'
-  step "B takes one with capital letters, which are other letters" "B 换成大写，就是另一个名字"
+  step "B sends it in capital letters, which is another name" "B 换成大写，就是另一个名字"
   send B "${LONGEST^^}\n"
   expect B "* here: ${LONGEST^^} $LONGEST\n"
   expect A "* ${LONGEST^^} is here\n"
 }
 
 check 2 "Finish a connection" comings_and_goings \
-  "3: who comes and who goes is told to those in the room" \
-  "3：谁来谁走，都告诉房间里的人"
+  "3: the room gets a line when a client comes or leaves" \
+  "3：有人进出，房间里的人都收到通知"
 comings_and_goings() {
   local i
   find_all_leaks
   watch_allocated
-  step "$ANN is here; N has not said its name" "$ANN 在房间里；N 还没有报名字"
+  step "$ANN is here; N has sent no name" "$ANN 在房间里；N 还没有报名字"
   start
   enter A "$ANN"
   note_resources
   connect N
   expect N 'name?\n'
-  step "$BOB comes and goes, $CID comes and is broken off: $ANN hears it" "$BOB 来了又走，$CID 来了又断线：$ANN 都知道"
+  step "$BOB comes and leaves, $CID comes and is reset: $ANN is told" "$BOB 进来又离开，$CID 进来又因 RST（重置）断开：$ANN 都收到通知"
   enter B "$BOB" "$ANN"
   expect A "* $BOB is here\n"
   half_close B
@@ -170,7 +170,7 @@ comings_and_goings() {
   expect A "* $BOB is here\n"
   close D
   expect A "* $BOB has left\n"
-  step "so do five more who are broken off, and no memory is held for them" "又有五个断线，没有为他们留着任何内存"
+  step "five more come and are reset, and no memory is held for them" "又有五个进来又因 RST 断开，没有为它们占用内存"
   note_allocated
   for ((i = 1; i <= 5; i++)); do
     connect C linger=0
@@ -180,21 +180,21 @@ comings_and_goings() {
     expect A "* $CID is here\n* $CID has left\n"
   done
   expect_allocated_back 5
-  step "N hears nothing, and nobody is told when it goes" "N 什么都没听到；它离开时也不通知任何人"
+  step "N gets none of this, and no client is told when N leaves" "N 什么都没收到；N 离开时，也不通知任何人"
   expect_nothing_left N
   close N
   expect_descriptors_back
   expect_nothing_left A
-  step "SIGTERM ends it with status 0; nothing leaks" "SIGTERM 使其以退出码 0 结束，没有泄漏"
+  step "SIGTERM ends the program with status 0; nothing leaks" "SIGTERM 使程序以退出码 0 结束，没有泄漏"
   stop_cleanly
 }
 
 check 2 "Finish a connection" talk \
   "4: a line goes to all others, whole and once" \
-  "4：一行话完整地送到其他每个人，只送一次"
+  "4：一行完整地发给其他每个人，只发一次"
 talk() {
   fast_clock 60
-  step "$ANN, $BOB and $CID are here; N has not said its name" "$ANN、$BOB、$CID 在房间里；N 还没有报名字"
+  step "$ANN, $BOB and $CID are here; N has sent no name" "$ANN、$BOB、$CID 在房间里；N 还没有报名字"
   start
   enter A "$ANN"
   enter B "$BOB" "$ANN"
@@ -203,7 +203,7 @@ talk() {
   expect B "* $CID is here\n"
   connect N
   expect N 'name?\n'
-  step "$ANN says something: the others hear it, N does not" "$ANN 说了一句：其他人听到，N 听不到"
+  step "$ANN says something: the others get it, N does not" "$ANN 说了一句：其他人收到，N 收不到"
   send A "$SECRET\n"
   expect B "<$ANN> $SECRET\n"
   expect C "<$ANN> $SECRET\n"
@@ -215,15 +215,15 @@ talk() {
   send B 're\n'
   expect A "<$BOB> and more\n"
   expect C "<$BOB> $SECRET\n<$BOB> and more\n"
-  step "the \\r before \\n is no part of a line; empty lines are not sent on" "\\n 前的 \\r 不属于这一行；空行不转发"
+  step "the \\r before \\n is not part of a line; empty lines are not passed on" "\\n 前的 \\r 不属于这一行；空行不转发"
   send C '\n\r\n \r\nyes\r\n'
   expect A "<$CID>  \n<$CID> yes\n"
   expect B "<$CID>  \n<$CID> yes\n"
-  step "nobody has heard their own words, N nothing at all" "没有人听到自己的话，N 什么都没听到"
+  step "no client has received its own line, N nothing at all" "自己说的话自己都收不到，N 什么都没收到"
   expect_nothing_left A
   expect_nothing_left C
   expect_nothing_left N
-  step "a minute later, as it seems, all are still there" "在它看来过了一分钟，大家都还在"
+  step "a minute later all are still connected (the clock runs fast)" "一分钟之后，所有人都还连着（时钟调快）"
   expect_no_wakeups
   send A "$SECRET\n"
   expect B "<$ANN> $SECRET\n"
@@ -233,8 +233,8 @@ talk() {
 }
 
 check 2 "Finish a connection" commands \
-  "5: /who, /me and /quit do what they should, others are refused" \
-  "5：/who、/me、/quit 各司其职，其他命令被拒绝"
+  "5: /who, /me and /quit work as described, other commands are refused" \
+  "5：/who、/me、/quit 都正确，其他命令被拒绝"
 commands() {
   local word
   step "$ANN and $BOB are here" "$ANN 和 $BOB 在房间里"
@@ -243,28 +243,28 @@ commands() {
   note_resources
   enter A "$ANN" "$BOB"
   expect B "* $ANN is here\n"
-  step "/who names those who are here, the newest first" "/who 列出在场的人，最新的在最前"
+  step "/who lists the names in the room, the newest first" "/who 列出在场的人，最新的在最前"
   send B '/who\n'
   expect B "* here: $ANN $BOB\n"
-  step "/me tells the others what one does" "/me 告诉其他人自己在做什么"
+  step "/me tells the others what one does" "/me 告诉其他人说话的人在做什么"
   send A "/me $SECRET\n"
   expect B "* $ANN $SECRET\n"
-  step "what is none of the three is an \"unknown command\"" "三者以外的都应答 unknown command"
+  step "any other command gets \"unknown command\"" "三者以外的都应答 unknown command"
   for word in /dance /whoever '/who me' /me '/me ' /quitter /; do
     send A "$word\n"
     expect A 'unknown command\n'
   done
-  step "/quit: \"* bye\", and the end; what was behind it is not heard" "/quit：收到 * bye，连接结束；其后的内容不再理会"
+  step "/quit: \"* bye\", then the end; the lines after it are ignored" "/quit：收到 * bye，连接结束；其后的行不再处理"
   send A "/quit\n$SECRET\n"
   expect A '* bye\n'
   expect_closed A
   expect B "* $ANN has left\n"
   send B '/who\n'
   expect B "* here: $BOB\n"
-  step "when $ANN has closed too, nothing of the connection is left" "$ANN 也关闭后，这个连接不留下任何东西"
+  step "when $ANN has closed too, the server has closed its descriptor" "$ANN 也关闭后，服务器关闭了描述符"
   half_close A
   expect_descriptors_back
-  step "one that does not close is cut off after five seconds (time goes fast)" "不关闭连接的，五秒之后被切断（时间走得很快）"
+  step "a client that does not close is cut off after five seconds (the clock runs fast)" "客户端不关闭连接，五秒之后切断（时钟调快）"
   fast_clock $((200 / PATIENCE + 1))
   start
   note_resources
@@ -276,7 +276,7 @@ commands() {
 }
 
 check 2 "What goes wrong" long_lines \
-  "6: a line that is too long is thrown away, however long" \
+  "6: a line that is too long is discarded, however long" \
   "6：超长的行被丢弃，不管有多长"
 long_lines() {
   local full
@@ -286,32 +286,32 @@ long_lines() {
   enter B "$BOB"
   enter A "$ANN" "$BOB"
   expect B "* $ANN is here\n"
-  step "a line of 500 bytes is heard" "500 字节的一行能听到"
+  step "a line of 500 bytes is passed on" "500 字节的一行能转发"
   send A "$full\n"
   expect B "<$ANN> $full\n"
   send A "$full\r\n"
   expect B "<$ANN> $full\n"
-  step "one of 501 bytes is not: \"line too long\"; the next line is heard" "501 字节的听不到：应答 line too long；下一行能听到"
+  step "a line of 501 bytes is not: \"line too long\"; the next line is passed on" "501 字节的不转发：应答 line too long；下一行能转发"
   send A "${full}b\n$SECRET\n"
   expect A 'line too long\n'
   expect B "<$ANN> $SECRET\n"
-  step "of $FLOOD_MB MB without a newline nothing is kept, and nothing is said yet" "$FLOOD_MB MB 没有换行符的内容一点也不保留，暂时也不应答"
+  step "$FLOOD_MB MB without a newline are not kept, and not answered yet" "$FLOOD_MB MB 没有换行，一点也不保留，暂时也不应答"
   head -c "${FLOOD_MB}M" /dev/zero | tr '\0' z >"$WORK/flood"
   note_resources
   send_all A "$WORK/flood"
   settle
   expect_memory_within 8192
   expect_nothing_left A
-  step "with the newline comes \"line too long\", once; the next line is heard" "换行符到达后应答一次 line too long；下一行能听到"
+  step "the newline brings \"line too long\", once; the next line is passed on" "换行符到达后应答一次 line too long；下一行能转发"
   send A "z\n$SECRET\n"
   expect A 'line too long\n'
   expect B "<$ANN> $SECRET\n"
   expect_nothing_left A
-  step "in place of a name too, and the question is asked again" "报名字时发来超长的行也一样，并再次询问"
+  step "the same in place of a name, and \"name?\" is asked again" "报名字时发来超长的行也一样，并再次询问"
   connect C
   send C "$full$full\n"
   expect C 'name?\nline too long\nname?\n'
-  step "while one line is still too long, what another says is heard" "一个人的超长行还没结束时，另一个人的话照样能听到"
+  step "while one client's long line goes on, another client's line is passed on" "一个客户端的超长行还没结束时，另一个客户端的行照样转发"
   send A "$full$full"
   settle
   send B "$SECRET\n"
@@ -334,15 +334,15 @@ strange_bytes() {
   step "each control character becomes a question mark" "每个控制字符变成一个问号"
   send A "a\\tb\\x1b[2Jc\\x7fd\\x00e\\rf\n"
   expect B "<$ANN> a?b?[2Jc?d?e?f\n"
-  step "good UTF-8 stays as it is" "正确的 UTF-8 原样保留"
+  step "correct UTF-8 stays as it is" "正确的 UTF-8 原样保留"
   send A 'h\xc3\xa9, \xe4\xbd\xa0\xe5\xa5\xbd, \xf0\x9f\x98\x80, \xc2\xa0, \xed\x9f\xbf, \xef\xbf\xbd, \xf4\x8f\xbf\xbf\n'
   expect B "<$ANN> h\\xc3\\xa9, \\xe4\\xbd\\xa0\\xe5\\xa5\\xbd, \\xf0\\x9f\\x98\\x80, \\xc2\\xa0, \\xed\\x9f\\xbf, \\xef\\xbf\\xbd, \\xf4\\x8f\\xbf\\xbf\n"
-  step "bytes that are no UTF-8 become question marks, each one" "不构成 UTF-8 的字节，每个变成一个问号"
+  step "bytes that are not UTF-8 become question marks, each one" "不构成 UTF-8 的字节，每个变成一个问号"
   send A '\xff, \x80, x\xc3\n'
   expect B "<$ANN> ?, ?, x?\n"
   send A '\xe4\xbdy, \xf0\x9f\x98, \xc3\xc3\xa9\n'
   expect B "<$ANN> ??y, ???, ?\\xc3\\xa9\n"
-  step "so do forms that are forbidden: too long, surrogates, beyond U+10FFFF, and U+0080 to U+009F" "被禁止的形式也一样：过长编码、代理项、超过 U+10FFFF 的，以及 U+0080 到 U+009F"
+  step "so do forbidden forms: too long, surrogates, beyond U+10FFFF, and U+0080 to U+009F" "被禁止的形式也一样：过长编码、代理项、超过 U+10FFFF 的，以及 U+0080 到 U+009F"
   send A '\xc0\xaf, \xe0\x80\xaf, \xf0\x80\x80\xaf\n'
   expect B "<$ANN> ??, ???, ????\n"
   send A '\xed\xa0\x80, \xf4\x90\x80\x80, \xf5\x80\x80\x80, \xc2\x9b\n'
@@ -353,11 +353,11 @@ strange_bytes() {
 }
 
 check 2 "Finish a connection" half_closed \
-  "8: who has half-closed still gets what is under way" \
-  "8：半关闭的人仍能收到还在路上的内容"
+  "8: a client that has half-closed still gets the data that is under way" \
+  "8：半关闭的客户端仍能收到还没发完的内容"
 half_closed() {
   local size
-  step "C sends all it has to say at once, ends its input, and gets its answers" "C 一次发完所有的话，结束输入，收到应答"
+  step "C sends all its lines at once, ends its input, and gets its answers" "C 一次发完所有的行，结束输入，收到应答"
   start
   enter B "$BOB"
   connect C
@@ -373,19 +373,19 @@ half_closed() {
   talk_until_it_waits
   tell_dozer A end-input
   expect B "* $ANN has left\n"
-  step "when $ANN reads again, all that was said before is there, and then the end" "$ANN 重新开始读时，此前说的话全都在，然后连接结束"
+  step "when $ANN reads again, it gets all that was said before, then the end" "$ANN 重新开始读时，收到此前说的所有话，然后连接结束"
   size=$(stat -c %s "$WORK/all")
   tell_dozer A wake
   until_more A "$size"
   # Where it breaks off is chance, and not told.
-  (($(size_of A) >= size)) || fail_in_the_end "only a part of it came" "只收到一部分"
+  (($(size_of A) >= size)) || fail_in_the_end "only a part of the lines arrived" "只收到一部分"
   expect_file A "$WORK/all"
   until_true has_ended "${CLIENT[A]}" || fail "the program does not close the connection" "程序没有关闭连接"
 }
 
 check 2 "What goes wrong" sleeping_reader \
-  "9: who does not read is dropped, and the others miss nothing" \
-  "9：不读的人被移出，其他人什么都没错过"
+  "9: a client that does not read is dropped, and the others miss nothing" \
+  "9：断开不读数据的客户端，其他人一行都不丢"
 sleeping_reader() {
   local i size left="* $ANN has left"
   step "$ANN comes and reads nothing; $BOB and $CID are here" "$ANN 来了却不读；$BOB、$CID 也在"
@@ -398,7 +398,7 @@ sleeping_reader() {
   expect C "* $ANN is here\n"
   expect B "* $ANN is here\n"
   note_resources
-  step "$BOB talks on and on, and $CID hears it, until $ANN is dropped" "$BOB 说个不停，$CID 都听到，直到 $ANN 被移出"
+  step "$BOB keeps talking, and $CID gets every line, until $ANN is dropped" "$BOB 不停地说话，$CID 都收到，直到断开 $ANN"
   # By less than may be queued at a time: so CID is never too late.
   make_talk 50000
   size=$(stat -c %s "$WORK/heard")
@@ -409,21 +409,21 @@ sleeping_reader() {
     (($(size_of C) >= AT[C] + i * size)) || fail_in_the_end "not all that was said reaches the others" "其他人没有收到全部的话"
     ! grep -qxF "$left" "$WORK/C.out" || break
   done
-  ((i <= 120)) || fail "a client that does not read is not dropped" "不读的客户端没有被移出"
+  ((i <= 120)) || fail "a client that does not read is not dropped" "没有断开不读数据的客户端"
   expect B "$left\n"
-  step "$CID has heard every word, in order" "$CID 一字不漏、按顺序都听到了"
+  step "$CID has received every line, in order" "$CID 按顺序收到了每一行"
   until_more C $((AT[C] + i * size + ${#left} + 1))
   tail -c +$((AT[C] + 1)) "$WORK/C.out" | grep -vxF "$left" >"$WORK/came" || true
   same_bytes "$WORK/all" "$WORK/came" || fail
-  step "and the server is as small as before" "服务器占用的内存和以前一样少"
+  step "the server's memory is as small as before" "服务器占用的内存和以前一样少"
   DESCRIPTORS=$((DESCRIPTORS - 1)) # ANN's
   expect_descriptors_back
   expect_memory_within 8192
 }
 
 check 1 "What goes wrong" own_flood \
-  "10: who asks and asks, and does not read, is dropped too" \
-  "10：不停提问却不读应答的人，也被移出"
+  "10: a client that keeps asking and does not read is dropped too" \
+  "10：不停提问却不读应答的客户端，也要断开"
 own_flood() {
   # The kernel holds megabytes of short answers before the server has to.
   local LIMIT_MS=$((4 * LIMIT_MS)) STILL_MS=$((4 * STILL_MS))
@@ -436,24 +436,24 @@ own_flood() {
   tell_dozer A "$ANN\\n"
   expect B "* $ANN is here\n"
   pester A '/who'
-  step "it is dropped" "它被移出"
+  step "$ANN is dropped" "$ANN 被断开"
   expect B "* $ANN has left\n"
   expect_descriptors_back
-  step "so is one who does so before it has a name" "还没有名字就这样做的，也一样"
+  step "so is a client that does the same before it has a name" "还没有名字就这样做的，也一样"
   doze N
   pester N '!'
   # The kernel takes megabytes before the server has to keep anything.
   LIMIT_MS=8000 STILL_MS=8000 until_true has_ended "${CLIENT[N]}" ||
-    fail "a client that does not read is not dropped" "不读的客户端没有被移出"
+    fail "a client that does not read is not dropped" "没有断开不读数据的客户端"
   expect_descriptors_back
   expect_memory_within 8192
-  step "$BOB is still heard by who comes" "$BOB 的话，新来的人仍能听到"
+  step "a new client still gets the lines of $BOB" "新来的客户端仍能收到 $BOB 的话"
   enter C "$CID" "$BOB"
   send B "$SECRET\n"
   expect C "<$BOB> $SECRET\n"
 }
 
-# Say it again and again, until the dozer is gone. In the background, for a
+# Send it again and again, until the dozer is dropped. In the background, because a
 # server that does not read would hold it up.
 pester() { # CLIENT WORD
   local words
@@ -464,7 +464,7 @@ pester() { # CLIENT WORD
   done 2>/dev/null &
 }
 
-# The next line that comes on a descriptor.
+# The next line that arrives on a descriptor.
 hear() { # DESCRIPTOR LINE
   local line=
   IFS= read -r -t $((LIMIT_MS * PATIENCE / 10000)) -u "$1" line || true
@@ -476,11 +476,11 @@ hear() { # DESCRIPTOR LINE
 }
 
 check 1 "What happens" full_house \
-  "11: $PEOPLE people at once" \
-  "11：$PEOPLE 个人同时在场"
+  "11: $PEOPLE clients at once" \
+  "11：同时有 $PEOPLE 个客户端"
 full_house() {
   local i j fd fds=() list=
-  step "$PEOPLE come, one after the other, and are told who is here" "$PEOPLE 个人陆续进来，得知谁在这里"
+  step "$PEOPLE clients enter, one after the other, and get the list of names" "$PEOPLE 个客户端陆续进来，收到在场的名单"
   start
   note_resources
   for ((i = 1; i <= PEOPLE; i++)); do
@@ -490,18 +490,18 @@ full_house() {
     printf 'guest%d\n' "$i" >&"$fd"
     hear "$fd" "* here:$list"
   done
-  step "each hears of all who came later" "每个人都得知后来者的到来"
+  step "each is told of all that came later" "每个都收到后来者进来的通知"
   for ((i = 1; i <= PEOPLE; i++)); do
     for ((j = i + 1; j <= PEOPLE; j++)); do hear "${fds[i]}" "* guest$j is here"; done
   done
-  step "what the first, the last and one in the middle say is heard by all others" "第一个、最后一个和中间一个人说的话，其他人都听到"
+  step "all others get the lines of the first, the last, and one in the middle" "第一个、最后一个和中间一个说的话，其他人都收到"
   for i in 1 "$PEOPLE" $((PEOPLE / 2)); do
     printf '%s\n' "$SECRET" >&"${fds[i]}"
     for ((j = 1; j <= PEOPLE; j++)); do
       ((j == i)) || hear "${fds[j]}" "<guest$i> $SECRET"
     done
   done
-  step "all leave at once: no descriptor stays open, and the server is at rest" "所有人同时离开：没有留下打开的描述符，服务器处于空闲"
+  step "all leave at once: no descriptor stays open, and the server is idle" "所有人同时离开：没有留下打开的描述符，服务器处于空闲"
   for fd in "${fds[@]}"; do exec {fd}>&-; done
   expect_descriptors_back
   expect_idle
@@ -510,13 +510,13 @@ full_house() {
 
 check 1 "Stop" the_room_closes \
   "12: at SIGTERM all are told that the room closes" \
-  "12：收到 SIGTERM 时，告诉所有人房间要关了"
+  "12：收到 SIGTERM 时，通知所有人房间关闭"
 the_room_closes() {
   find_all_leaks
-  step "with nobody there SIGINT ends it at once, with status 0" "没有人时，SIGINT 使其立即以退出码 0 结束"
+  step "without clients SIGINT ends the program at once, with status 0" "没有客户端时，SIGINT 使程序立即以退出码 0 结束"
   start
   stop_cleanly INT
-  step "$ANN reads nothing and has much to read; $BOB is here, N has no name" "$ANN 什么都不读，积压了很多；$BOB 在场，N 没有名字"
+  step "$ANN reads nothing, and much output waits for it; $BOB is here, N has no name" "$ANN 什么都不读，积压了很多；$BOB 在场，N 没有名字"
   start
   enter B "$BOB"
   connect N
@@ -525,12 +525,12 @@ the_room_closes() {
   tell_dozer A "$ANN\\n"
   expect B "* $ANN is here\n"
   talk_until_it_waits
-  step "SIGTERM: $BOB and N are told \"* the room closes\", and then the end" "收到 SIGTERM：$BOB 和 N 收到 * the room closes，然后连接结束"
+  step "SIGTERM: $BOB and N get \"* the room closes\", then the end" "收到 SIGTERM：$BOB 和 N 收到 * the room closes，然后连接结束"
   signal TERM
   expect B '* the room closes\n'
   expect_closed B
   expect N '* the room closes\n'
   expect_closed N
-  step "it does not wait for $ANN longer than a second: status 0, nothing leaks" "它等 $ANN 不超过一秒：退出码 0，没有泄漏"
+  step "the program does not wait for $ANN longer than a second: status 0, nothing leaks" "程序等 $ANN 不超过一秒：退出码 0，没有泄漏"
   expect_exit 0
 }
