@@ -3,7 +3,7 @@
 lab mend 1 20
 : "${TEXT:=one\ntwo\nthree}" "${SIZE:=300000}" "${COUNT:=8}" "${MANY_CLIENTS:=20}" "${SEED:=1}"
 
-check 1 "Read, write, and what the socket does not take" counts \
+check 1 "Read, write, and what does not fit into the socket" counts \
   "a client that half-closes gets its lines and bytes counted" \
   "客户端半关闭后收到行数和字节数"
 counts() {

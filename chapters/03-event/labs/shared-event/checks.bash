@@ -3,7 +3,7 @@
 lab mend 1 30
 : "${FIRST:=one}" "${SECOND:=two}" "${COUNT:=20}"
 
-check 1 "Read, write, and what the socket does not take" echoes \
+check 1 "Read, write, and what does not fit into the socket" echoes \
   "a client gets its line back" \
   "客户端能收回自己发出的一行"
 echoes() {
@@ -113,7 +113,7 @@ event_goes_first() {
   expect_order
 }
 
-check 1 "End, and give all back" ends_well \
+check 1 "End, and free everything" ends_well \
   "the program ends at SIGTERM and frees all, with clients connected" \
   "有客户端连接时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {

@@ -3,7 +3,7 @@
 lab mend 3 45
 : "${COUNT:=20}" "${MESSAGE:=hello}" "${AGAIN:=still here}" "${UNREAD_MB:=32}" "${LATE_MB:=12}" "${SEED:=1}"
 
-check 1 "Read, write, and what the socket does not take" echoes \
+check 1 "Read, write, and what does not fit into the socket" echoes \
   "a client gets its lines back" \
   "客户端能收回自己发出的各行"
 echoes() {
@@ -59,7 +59,7 @@ many_do_not_mix() {
   expect_allocated_back 10
 }
 
-check 2 "Read, write, and what the socket does not take" late_readers_get_all \
+check 2 "Read, write, and what does not fit into the socket" late_readers_get_all \
   "clients that read late get all that they sent" \
   "晚读的客户端也能收回自己发出的全部数据"
 late_readers_get_all() {
@@ -86,7 +86,7 @@ late_readers_get_all() {
   expect_all C
 }
 
-check 2 "Read, write, and what the socket does not take" costs_little \
+check 2 "Read, write, and what does not fit into the socket" costs_little \
   "a client that does not read costs little memory and no processor time" \
   "不读的客户端只占很少的内存，不占处理器时间"
 costs_little() {

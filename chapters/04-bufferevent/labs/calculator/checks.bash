@@ -82,7 +82,7 @@ takes_any_pieces() {
   expect_closed B
 }
 
-check 1 "Who owns what" clients_do_not_mix \
+check 1 "Which memory belongs to whom" clients_do_not_mix \
   "lines of several clients do not mix, in pieces or too long" \
   "各客户端的行互不混淆，分段的、过长的都一样"
 clients_do_not_mix() {

@@ -67,7 +67,7 @@ one_player_plays() {
     "$(direction "$other" "$found")\nright in 2 tries\n$(direction 1 "$next")"
 }
 
-check 2 "Who owns what" players_do_not_mix \
+check 2 "Which memory belongs to whom" players_do_not_mix \
   "each player has a number, a round and a count of their own" \
   "每个玩家有自己的数、轮次和次数"
 players_do_not_mix() {
@@ -98,7 +98,7 @@ players_do_not_mix() {
   say_and_hear B 2 "$(direction 52 "$(secret 2 3)")"
 }
 
-check 1 "Who owns what" many_play \
+check 1 "Which memory belongs to whom" many_play \
   "many players play at once" \
   "许多玩家同时玩"
 many_play() {
