@@ -1,4 +1,8 @@
-/* shared-event.c -- says that it listens and that clients have closed. */
+/* shared-event.c -- says that it listens and that clients have closed.
+ *
+ * Fails: echoes, at "A sends a line and gets it back"
+ * Says:  cannot connect to the program
+ */
 #include <stdio.h>
 #include <unistd.h>
 

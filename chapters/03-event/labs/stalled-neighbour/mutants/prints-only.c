@@ -1,4 +1,8 @@
-/* stalled-neighbour.c -- says that it listens, and never answers. */
+/* stalled-neighbour.c -- says that it listens, and never answers.
+ *
+ * Fails: echoes, at "A sends two lines and gets them back"
+ * Says:  cannot connect to the program
+ */
 #include <stdio.h>
 #include <unistd.h>
 

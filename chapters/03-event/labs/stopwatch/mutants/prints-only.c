@@ -1,4 +1,9 @@
-/* stopwatch.c -- knows what to print for each command, and has no timer. */
+/* stopwatch.c -- knows what to print for each command, and has no timer.
+ *
+ * Fails: quits, at "a line that is not a command is reported on standard
+ *   error, and the timer goes on"
+ * Says:  nothing came
+ */
 #include <stdio.h>
 #include <string.h>
 
