@@ -52,8 +52,7 @@ static void usage(int status)
 
 /* Print a line on standard output, or on standard error as warnx(3) does. A
  * line that would block is dropped: a callback that waits for the reader of a
- * log stops the whole loop. A pipe that poll(2) calls writable has room for
- * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+ * log stops the whole loop. What poll(2) calls writable has room for one. */
 __attribute__((format(printf, 2, 3))) static void print_line(
     FILE *stream, const char *format, ...)
 {
@@ -77,13 +76,9 @@ __attribute__((format(printf, 2, 3))) static void print_line(
  * Opened for reading alone, so that printing fails as it did. */
 static void open_standard_fds(void)
 {
-    int fd;
-
-    do {
-        fd = open("/dev/null", O_RDONLY);
-    } while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", O_RDONLY); /* gets the lowest number, FD */
 }
 
 /* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
@@ -104,10 +99,7 @@ static struct evutil_addrinfo *resolve(const char *host, const char *port)
 {
     struct evutil_addrinfo *list;
     struct evutil_addrinfo hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = EVUTIL_AI_NUMERICSERV,
-    };
+        .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_NUMERICSERV};
     int error = evutil_getaddrinfo(host, port, &hints, &list);
 
     if (error)
@@ -122,12 +114,10 @@ static void print_ready(evutil_socket_t fd)
     socklen_t length = sizeof(address);
     char host[NI_MAXHOST], port[NI_MAXSERV];
 
-    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
-        err(1, "getsockname");
-    int error = getnameinfo((struct sockaddr *)&address, length, host,
-        sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
-    if (error)
-        errx(1, "getnameinfo: %s", gai_strerror(error));
+    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0 ||
+        getnameinfo((struct sockaddr *)&address, length, host, sizeof(host),
+            port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        errx(1, "cannot tell where we listen");
     print_line(stdout, "listening on %s port %s", host, port);
 }
 
@@ -139,14 +129,6 @@ static void set_nodelay(evutil_socket_t fd)
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
         print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
-}
-
-/* Make EVENT pending, at start-up: an event that cannot be added ends the
- * program. */
-static void add_event(struct event *event)
-{
-    if (!event || event_add(event, NULL) < 0)
-        errx(1, "cannot add an event");
 }
 
 /* The events go first: once the fd is closed, its number belongs to the next
@@ -304,9 +286,7 @@ static void accept_cb(evutil_socket_t listener, short what, void *arg)
 
 static void signal_cb(evutil_socket_t signum, short what, void *arg)
 {
-    struct event_base *base = arg;
-
-    event_base_loopbreak(base);
+    event_base_loopbreak(arg);
 }
 
 /* A socket that never blocks, on HOST and PORT. What is accepted from it asks
@@ -350,21 +330,20 @@ int main(int argc, char **argv)
                                    : bind_socket("127.0.0.1", "8888");
     if (listen(fd, SOMAXCONN) != 0)
         err(1, "cannot listen");
+
+    //> events
     server.accept_event =
         event_new(server.base, fd, EV_READ | EV_PERSIST, accept_cb, &server);
     server.rest_event =
         event_new(server.base, -1, EV_PERSIST, rest_cb, &server);
-    if (!server.rest_event)
-        errx(1, "cannot make an event");
-    add_event(server.accept_event);
-
-    //> signals
     struct event *interrupt =
         evsignal_new(server.base, SIGINT, signal_cb, server.base);
     struct event *terminate =
         evsignal_new(server.base, SIGTERM, signal_cb, server.base);
-    add_event(interrupt);
-    add_event(terminate);
+    if (!server.accept_event || !server.rest_event || !interrupt ||
+        !terminate || event_add(server.accept_event, NULL) < 0 ||
+        event_add(interrupt, NULL) < 0 || event_add(terminate, NULL) < 0)
+        errx(1, "cannot add an event");
 
     //> run
     print_ready(fd);

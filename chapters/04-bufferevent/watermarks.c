@@ -32,13 +32,9 @@ static void usage(int status)
  * Opened for reading alone, so that printing fails as it did. */
 static void open_standard_fds(void)
 {
-    int fd;
-
-    do {
-        fd = open("/dev/null", O_RDONLY);
-    } while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", O_RDONLY); /* gets the lowest number, FD */
 }
 
 /* Output that could not be written, because the disk is full or standard output

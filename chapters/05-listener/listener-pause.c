@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,7 @@ struct server {
     struct evconnlistener *bound; /* made by evconnlistener_new_bind */
     struct evconnlistener *own;   /* by evconnlistener_new, on our own socket */
     struct event *rest_event;     /* pending while no descriptor is left */
-    int paused;                   /* by hand: both listeners are disabled */
+    bool paused;                  /* by hand: both listeners are disabled */
     unsigned long clients;        /* greeted so far */
     LIST_HEAD(conn_list, conn) conns;
 };
@@ -42,7 +43,7 @@ struct server {
 struct conn {
     struct server *server;
     struct bufferevent *bev; /* owns the fd */
-    struct event *deadline; /* a client that does not close is not waited for */
+    struct event *deadline;  /* for the client to close; NULL at first */
     LIST_ENTRY(conn) next;
 };
 
@@ -54,8 +55,7 @@ static void usage(int status)
 
 /* Print a line on standard output, or on standard error as warnx(3) does. A
  * line that would block is dropped: a callback that waits for the reader of a
- * log stops the whole loop. A pipe that poll(2) calls writable has room for
- * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+ * log stops the whole loop. What poll(2) calls writable has room for one. */
 __attribute__((format(printf, 2, 3))) static void print_line(
     FILE *stream, const char *format, ...)
 {
@@ -79,13 +79,9 @@ __attribute__((format(printf, 2, 3))) static void print_line(
  * Opened for reading alone, so that printing fails as it did. */
 static void open_standard_fds(void)
 {
-    int fd;
-
-    do {
-        fd = open("/dev/null", O_RDONLY);
-    } while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", O_RDONLY); /* gets the lowest number, FD */
 }
 
 /* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
@@ -106,10 +102,7 @@ static struct evutil_addrinfo *resolve(const char *host, const char *port)
 {
     struct evutil_addrinfo *list;
     struct evutil_addrinfo hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = EVUTIL_AI_NUMERICSERV,
-    };
+        .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_NUMERICSERV};
     int error = evutil_getaddrinfo(host, port, &hints, &list);
 
     if (error)
@@ -124,38 +117,26 @@ static void print_ready(evutil_socket_t fd)
     socklen_t length = sizeof(address);
     char host[NI_MAXHOST], port[NI_MAXSERV];
 
-    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
-        err(1, "getsockname");
-    int error = getnameinfo((struct sockaddr *)&address, length, host,
-        sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
-    if (error)
-        errx(1, "getnameinfo: %s", gai_strerror(error));
+    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0 ||
+        getnameinfo((struct sockaddr *)&address, length, host, sizeof(host),
+            port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        errx(1, "cannot tell where we listen");
     print_line(stdout, "listening on %s port %s", host, port);
 }
 
-/* Make EVENT pending, at start-up: an event that cannot be added ends the
- * program. */
-static void add_event(struct event *event)
-{
-    if (!event || event_add(event, NULL) < 0)
-        errx(1, "cannot add an event");
-}
-
-/* Both calls return -1 only if the event cannot be added or deleted. */
-static int set_accepting(struct server *server, int on)
+/* Accept on both listeners, or on none. Returns whether that could be done. */
+static bool set_accepting(struct server *server, bool on)
 {
     int (*change)(struct evconnlistener *) =
         on ? evconnlistener_enable : evconnlistener_disable;
-    int first = change(server->bound);
-    int second = change(server->own);
 
-    return first < 0 || second < 0 ? -1 : 0;
+    return change(server->bound) == 0 && change(server->own) == 0;
 }
 
-/* Accept unless a person has paused us; -1 if that is not possible now. */
-static int accept_again(struct server *server)
+/* Accept unless a person has paused us; false if that is not possible now. */
+static bool accept_again(struct server *server)
 {
-    return server->paused ? 0 : set_accepting(server, 1);
+    return server->paused || set_accepting(server, true);
 }
 
 /* Afterwards a descriptor is free, for which a client may be waiting. */
@@ -164,11 +145,17 @@ static void conn_free(struct conn *conn)
     struct server *server = conn->server;
 
     LIST_REMOVE(conn, next);
-    event_free(conn->deadline);
+    if (conn->deadline)
+        event_free(conn->deadline);
     bufferevent_free(conn->bev);
     free(conn);
     if (event_pending(server->rest_event, EV_TIMEOUT, NULL))
         accept_again(server);
+}
+
+static void deadline_cb(evutil_socket_t fd, short what, void *arg)
+{
+    conn_free(arg);
 }
 
 /* The greeting has gone to the kernel: that was all. If we closed with input
@@ -179,22 +166,19 @@ static void write_cb(struct bufferevent *bev, void *arg)
 {
     struct conn *conn = arg;
 
-    if (shutdown(bufferevent_getfd(bev), SHUT_WR) != 0 ||
-        event_add(conn->deadline, &LINGER) < 0 ||
+    conn->deadline = evtimer_new(conn->server->base, deadline_cb, conn);
+    if (!conn->deadline || event_add(conn->deadline, &LINGER) < 0 ||
+        shutdown(bufferevent_getfd(bev), SHUT_WR) != 0 ||
         bufferevent_enable(bev, EV_READ) < 0)
         conn_free(conn);
 }
 
+/* What a client sends, we have no use for. */
 static void read_cb(struct bufferevent *bev, void *arg)
 {
     struct evbuffer *input = bufferevent_get_input(bev);
 
     evbuffer_drain(input, evbuffer_get_length(input));
-}
-
-static void deadline_cb(evutil_socket_t fd, short what, void *arg)
-{
-    conn_free(arg);
 }
 
 static void event_cb(struct bufferevent *bev, short what, void *arg)
@@ -205,40 +189,24 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
     conn_free(arg);
 }
 
-/* The new owner of FD, or NULL: then FD is still the caller's. */
-static struct conn *conn_new(struct server *server, evutil_socket_t fd)
-{
-    struct conn *conn = calloc(1, sizeof(*conn));
-
-    if (!conn)
-        return NULL;
-    conn->server = server;
-    conn->deadline = evtimer_new(server->base, deadline_cb, conn);
-    if (conn->deadline)
-        conn->bev =
-            bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!conn->bev) {
-        if (conn->deadline)
-            event_free(conn->deadline);
-        free(conn);
-        return NULL;
-    }
-    LIST_INSERT_HEAD(&server->conns, conn, next);
-    return conn;
-}
-
 /* FD is the client's, already accepted; ADDRESS is the client's too. */
 static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     struct sockaddr *address, int length, void *arg)
 {
     struct server *server = arg;
-    struct conn *conn = conn_new(server, fd);
+    struct conn *conn = calloc(1, sizeof(*conn));
 
-    if (!conn) {
+    if (conn)
+        conn->bev =
+            bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!conn || !conn->bev) {
         print_line(stderr, "cannot serve a client: %s", strerror(errno));
         evutil_closesocket(fd);
+        free(conn);
         return;
     }
+    conn->server = server;
+    LIST_INSERT_HEAD(&server->conns, conn, next);
     bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
     server->clients++;
     print_line(stdout, "client %lu, by the %s listener", server->clients,
@@ -257,7 +225,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct server *server = arg;
 
-    if (accept_again(server) == 0)
+    if (accept_again(server))
         event_del(server->rest_event);
 }
 
@@ -281,7 +249,7 @@ static void pause_cb(evutil_socket_t signum, short what, void *arg)
 {
     struct server *server = arg;
 
-    if (set_accepting(server, server->paused) < 0) {
+    if (!set_accepting(server, server->paused)) {
         print_line(stderr, "cannot %s the listeners",
             server->paused ? "enable" : "disable");
         return;
@@ -293,9 +261,7 @@ static void pause_cb(evutil_socket_t signum, short what, void *arg)
 
 static void signal_cb(evutil_socket_t signum, short what, void *arg)
 {
-    struct event_base *base = arg;
-
-    event_base_loopbreak(base);
+    event_base_loopbreak(arg);
 }
 
 /* A socket that never blocks, on HOST and PORT. What is accepted from it asks
@@ -338,7 +304,7 @@ static void server_listen(
     if (!server->own)
         err(1, "cannot listen on the second socket");
 
-    if (set_accepting(server, 1) < 0) /* new and new_bind do not say so */
+    if (!set_accepting(server, true)) /* new and new_bind do not say so */
         errx(1, "cannot watch the listening sockets");
     evconnlistener_set_error_cb(server->bound, accept_error_cb);
     evconnlistener_set_error_cb(server->own, accept_error_cb);
@@ -358,25 +324,24 @@ int main(int argc, char **argv)
     if (!server.base)
         errx(1, "cannot make an event base");
     LIST_INIT(&server.conns);
-    server.rest_event =
-        event_new(server.base, -1, EV_PERSIST, rest_cb, &server);
-    if (!server.rest_event)
-        errx(1, "cannot make an event");
 
     //> listen
     server_listen(&server, argc == 3 ? argv[1] : "127.0.0.1",
         argc == 3 ? argv[2] : "9995");
 
-    //> signals
+    //> events
+    server.rest_event =
+        event_new(server.base, -1, EV_PERSIST, rest_cb, &server);
     struct event *interrupt =
         evsignal_new(server.base, SIGINT, signal_cb, server.base);
     struct event *terminate =
         evsignal_new(server.base, SIGTERM, signal_cb, server.base);
     struct event *toggle =
         evsignal_new(server.base, SIGUSR1, pause_cb, &server);
-    add_event(interrupt);
-    add_event(terminate);
-    add_event(toggle);
+    if (!server.rest_event || !interrupt || !terminate || !toggle ||
+        event_add(interrupt, NULL) < 0 || event_add(terminate, NULL) < 0 ||
+        event_add(toggle, NULL) < 0)
+        errx(1, "cannot add an event");
 
     //> run
     print_ready(evconnlistener_get_fd(server.bound));

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,11 +30,11 @@ struct client {
     struct event_base *base;
     struct bufferevent *bev;   /* owns the socket */
     struct event *input_event; /* standard input is readable */
-    int connected;
-    int input_ended; /* and the last of it is in the output buffer */
-    int peer_ended;  /* no more replies will come */
-    int finished;    /* all was sent, all replies were printed */
-    int error;       /* why the connection failed, an errno value */
+    bool connected;
+    bool input_ended; /* and the last of it is in the output buffer */
+    bool peer_ended;  /* no more replies will come */
+    bool finished;    /* all was sent, all replies were printed */
+    int error;        /* why the connection failed, an errno value */
 };
 
 static void usage(int status)
@@ -60,10 +61,7 @@ static struct evutil_addrinfo *resolve(const char *host, const char *port)
 {
     struct evutil_addrinfo *list;
     struct evutil_addrinfo hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = EVUTIL_AI_NUMERICSERV,
-    };
+        .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_NUMERICSERV};
     int error = evutil_getaddrinfo(host, port, &hints, &list);
 
     if (error)
@@ -76,13 +74,9 @@ static struct evutil_addrinfo *resolve(const char *host, const char *port)
  * Opened for reading alone, so that printing fails as it did. */
 static void open_standard_fds(void)
 {
-    int fd;
-
-    do {
-        fd = open("/dev/null", O_RDONLY);
-    } while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", O_RDONLY); /* gets the lowest number, FD */
 }
 
 /* Output that could not be written, because the disk is full or standard output
@@ -104,7 +98,7 @@ static void client_fail(struct client *client, int error)
 /* All was sent, and all replies have come. */
 static void client_finish(struct client *client)
 {
-    client->finished = 1;
+    client->finished = true;
     event_base_loopbreak(client->base);
 }
 
@@ -130,7 +124,7 @@ static void half_close(struct client *client)
 
 static void input_end(struct client *client)
 {
-    client->input_ended = 1;
+    client->input_ended = true;
     if (event_del(client->input_event) < 0)
         errx(1, "cannot stop watching standard input");
     half_close(client);
@@ -167,13 +161,12 @@ static void print_reply(const void *bytes, size_t length)
     fputs("recv ", stdout);
     fwrite(bytes, 1, length, stdout);
     fputs(" from server\n", stdout);
-    if (ferror(stdout))
-        err(1, "cannot write to standard output");
+    check_output();
 }
 
 /* Print the complete lines of INPUT, and with REST what follows them too. The
  * bytes are no string: a NUL among them is printed like any other. */
-static void print_lines(struct evbuffer *input, int rest)
+static void print_lines(struct evbuffer *input, bool rest)
 {
     size_t length;
     char *line;
@@ -195,7 +188,7 @@ static void print_lines(struct evbuffer *input, int rest)
 
 static void read_cb(struct bufferevent *bev, void *arg)
 {
-    print_lines(bufferevent_get_input(bev), 0);
+    print_lines(bufferevent_get_input(bev), false);
 }
 
 /* The output has drained to LOW or below: there is room for more input, or
@@ -215,7 +208,7 @@ static void write_cb(struct bufferevent *bev, void *arg)
 static void peer_end(struct client *client)
 {
     printf("connection closed\n");
-    client->peer_ended = 1;
+    client->peer_ended = true;
     if (!client->input_ended && isatty(STDIN_FILENO))
         input_end(client);
     else if (client->input_ended &&
@@ -229,13 +222,13 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
     struct client *client = arg;
 
     if (what & BEV_EVENT_CONNECTED) {
-        client->connected = 1;
+        client->connected = true;
         printf("the client has connected to server\n");
         if (event_add(client->input_event, NULL) < 0)
             errx(1, "cannot watch standard input");
         return;
     }
-    print_lines(bufferevent_get_input(bev), 1);
+    print_lines(bufferevent_get_input(bev), true);
     if (what & BEV_EVENT_EOF)
         peer_end(client);
     else

@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,8 +49,8 @@ struct server {
 struct conn {
     struct server *server;
     struct bufferevent *bev; /* owns the fd */
-    int ended;               /* the peer has sent all that it will */
-    int finished;            /* and we, who are leaving, have too */
+    bool ended;              /* the peer has sent all that it will */
+    bool finished;           /* and we, who are leaving, have too */
     LIST_ENTRY(conn) next;
 };
 
@@ -62,8 +63,7 @@ static void usage(int status)
 
 /* Print a line on standard output, or on standard error as warnx(3) does. A
  * line that would block is dropped: a callback that waits for the reader of a
- * log stops the whole loop. A pipe that poll(2) calls writable has room for
- * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+ * log stops the whole loop. What poll(2) calls writable has room for one. */
 __attribute__((format(printf, 2, 3))) static void print_line(
     FILE *stream, const char *format, ...)
 {
@@ -87,13 +87,9 @@ __attribute__((format(printf, 2, 3))) static void print_line(
  * Opened for reading alone, so that printing fails as it did. */
 static void open_standard_fds(void)
 {
-    int fd;
-
-    do {
-        fd = open("/dev/null", O_RDONLY);
-    } while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", O_RDONLY); /* gets the lowest number, FD */
 }
 
 /* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
@@ -114,10 +110,7 @@ static struct evutil_addrinfo *resolve(const char *host, const char *port)
 {
     struct evutil_addrinfo *list;
     struct evutil_addrinfo hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = EVUTIL_AI_NUMERICSERV,
-    };
+        .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_NUMERICSERV};
     int error = evutil_getaddrinfo(host, port, &hints, &list);
 
     if (error)
@@ -132,12 +125,10 @@ static void print_ready(evutil_socket_t fd)
     socklen_t length = sizeof(address);
     char host[NI_MAXHOST], port[NI_MAXSERV];
 
-    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
-        err(1, "getsockname");
-    int error = getnameinfo((struct sockaddr *)&address, length, host,
-        sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
-    if (error)
-        errx(1, "getnameinfo: %s", gai_strerror(error));
+    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0 ||
+        getnameinfo((struct sockaddr *)&address, length, host, sizeof(host),
+            port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        errx(1, "cannot tell where we listen");
     print_line(stdout, "listening on %s port %s", host, port);
 }
 
@@ -149,33 +140,6 @@ static void set_nodelay(evutil_socket_t fd)
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
         print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
-}
-
-/* Make EVENT pending, at start-up: an event that cannot be added ends the
- * program. */
-static void add_event(struct event *event)
-{
-    if (!event || event_add(event, NULL) < 0)
-        errx(1, "cannot add an event");
-}
-
-/* The new owner of FD, or NULL: then FD is still the caller's. */
-static struct conn *conn_new(struct server *server, evutil_socket_t fd)
-{
-    struct conn *conn = calloc(1, sizeof(*conn));
-
-    if (!conn)
-        return NULL;
-    conn->server = server;
-    conn->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!conn->bev) {
-        free(conn);
-        return NULL;
-    }
-    LIST_INSERT_HEAD(&server->conns, conn, next);
-    server->clients++;
-    server->open++;
-    return conn;
 }
 
 /* Afterwards a descriptor is free, for which a client may be waiting. With the
@@ -207,7 +171,7 @@ static void conn_fail(struct conn *conn, const char *what)
  * lost. */
 static void conn_finish(struct conn *conn)
 {
-    conn->finished = 1;
+    conn->finished = true;
     if (bufferevent_set_timeouts(conn->bev, NULL, NULL) < 0 ||
         bufferevent_enable(conn->bev, EV_READ) < 0 ||
         (shutdown(bufferevent_getfd(conn->bev), SHUT_WR) != 0 &&
@@ -255,10 +219,10 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
 {
     int error = EVUTIL_SOCKET_ERROR(); /* before a call can change it */
     struct conn *conn = arg;
-    int answered = evbuffer_get_length(bufferevent_get_output(bev)) == 0;
+    bool answered = evbuffer_get_length(bufferevent_get_output(bev)) == 0;
 
     if (what & BEV_EVENT_EOF) {
-        conn->ended = 1;
+        conn->ended = true;
         if (answered)
             conn_free(conn);
         return; /* else the peer still reads, and write_cb ends it */
@@ -277,13 +241,21 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     struct sockaddr *address, int length, void *arg)
 {
     struct server *server = arg;
-    struct conn *conn = conn_new(server, fd);
+    struct conn *conn = calloc(1, sizeof(*conn));
 
-    if (!conn) {
+    if (conn)
+        conn->bev =
+            bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!conn || !conn->bev) {
         print_line(stderr, "cannot serve a client: %s", strerror(errno));
         evutil_closesocket(fd);
+        free(conn);
         return;
     }
+    conn->server = server;
+    LIST_INSERT_HEAD(&server->conns, conn, next);
+    server->clients++;
+    server->open++;
     set_nodelay(fd);
     bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
     bufferevent_setwatermark(conn->bev, EV_WRITE, LOW, 0);
@@ -386,10 +358,6 @@ int main(int argc, char **argv)
     LIST_INIT(&server.conns);
 
     //> listen
-    server.rest_event =
-        event_new(server.base, -1, EV_PERSIST, rest_cb, &server);
-    if (!server.rest_event)
-        errx(1, "cannot make an event");
     server.listener = argc == 3 ? listen_on(&server, argv[1], argv[2])
                                 : listen_on(&server, "127.0.0.1", "9995");
 
@@ -402,7 +370,13 @@ int main(int argc, char **argv)
     };
     size_t count = sizeof(signals) / sizeof(signals[0]);
     for (size_t i = 0; i < count; i++)
-        add_event(signals[i]);
+        if (!signals[i] || event_add(signals[i], NULL) < 0)
+            errx(1, "cannot watch for a signal");
+
+    server.rest_event =
+        event_new(server.base, -1, EV_PERSIST, rest_cb, &server);
+    if (!server.rest_event)
+        errx(1, "cannot make an event");
 
     //> run
     print_ready(evconnlistener_get_fd(server.listener));

@@ -59,10 +59,7 @@ static struct evutil_addrinfo *resolve(const char *host, const char *port)
 {
     struct evutil_addrinfo *list;
     struct evutil_addrinfo hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = EVUTIL_AI_NUMERICSERV,
-    };
+        .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_NUMERICSERV};
     int error = evutil_getaddrinfo(host, port, &hints, &list);
 
     if (error)
@@ -75,13 +72,9 @@ static struct evutil_addrinfo *resolve(const char *host, const char *port)
  * Opened for reading alone, so that printing fails as it did. */
 static void open_standard_fds(void)
 {
-    int fd;
-
-    do {
-        fd = open("/dev/null", O_RDONLY);
-    } while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", O_RDONLY); /* gets the lowest number, FD */
 }
 
 /* Output that could not be written, because the disk is full or standard output

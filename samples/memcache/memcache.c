@@ -33,8 +33,7 @@ enum {
 
 /* Print a line on standard output, or on standard error as warnx(3) does. A
  * line that would block is dropped: a callback that waits for the reader of a
- * log stops the whole loop. A pipe that poll(2) calls writable has room for
- * PIPE_BUF bytes, see pipe(7); a terminal has room for a short line. */
+ * log stops the whole loop. What poll(2) calls writable has room for one. */
 __attribute__((format(printf, 2, 3))) static void print_line(
     FILE *stream, const char *format, ...)
 {
@@ -58,13 +57,9 @@ __attribute__((format(printf, 2, 3))) static void print_line(
  * Opened for reading alone, so that printing fails as it did. */
 static void open_standard_fds(void)
 {
-    int fd;
-
-    do {
-        fd = open("/dev/null", O_RDONLY);
-    } while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", O_RDONLY); /* gets the lowest number, FD */
 }
 
 static void usage(int status)
