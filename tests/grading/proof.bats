@@ -4,8 +4,9 @@
 setup_file() {
   load ../lib/labs
   make_course "$BATS_FILE_TMPDIR/course"
-  # The reports of its mutants, once for all tests that compare with them.
-  (cd "$BATS_FILE_TMPDIR/course" && PATIENCE=20 scripts/labs/teacher/test-labs --update tiny && rm -r build) >/dev/null
+  # Where its mutants fail, and what it says, once for all tests that compare with it.
+  (cd "$BATS_FILE_TMPDIR/course" && PATIENCE=20 scripts/labs/teacher/test-labs --update tiny && rm -r build &&
+    git add -A && git -c user.name=a -c user.email=b commit -qm proved) >/dev/null
 }
 
 setup() {
@@ -18,29 +19,67 @@ setup() {
   assert_success
   assert_line --index 0 'lab                    checks  starter  solution  mutants caught'
   assert_line --index 1 'tiny                        4  fails    passes    5 of 5'
-  assert_line --index 2 '7 passed, 0 failed, 0 skipped'
+  assert_line --index 2 '8 passed, 0 failed, 0 skipped'
 }
 
 # Of its mutants the lab keeps only this one: a run is shorter.
 keep_mutant() { # NAME
-  find "$LAB/mutants" -type f ! -name "$1.*" -delete
+  find "$LAB/mutants" -type f ! -name "$1.*" ! -name 'reports.*' -delete
 }
 
-@test "make test-labs fails for a report that is another one than was kept" {
+@test "make test-labs fails for a mutant that fails at another step, or for another reason" {
   keep_mutant says-hello
-  sed -i 's/gets its line back/gets its line/' "$LAB"/mutants/*.en.txt
+  sed -i 's/^Fails: .*/Fails: answers, at "the server listens"/' "$LAB"/mutants/says-hello.patch
   run scripts/labs/teacher/test-labs tiny
   assert_failure
   assert_line --regexp '^tiny +. +[a-zA-Z]+ +passes    0 of 1$'
-  assert_line --partial '+  ✗ a client gets its line back'
+  assert_line '  it fails the check answers at another step: nothing else comes back'
+  sed -i 's/^Fails: .*/Fails: answers, at "nothing else\n  comes back"\nSays:  nothing came/' "$LAB"/mutants/says-hello.patch
+  run scripts/labs/teacher/test-labs tiny
+  assert_line '  the report of answers does not say: nothing came'
 }
 
-@test "make test-labs tries a mutant once more whose report is another one" {
-  mv scripts/labs/report scripts/labs/real-report
+@test "make test-labs fails for a mutant that another check catches than the one it names" {
+  keep_mutant leaks-clients
+  sed -i 's/^Fails: [a-z_]*/Fails: answers/' "$LAB"/mutants/leaks-clients.patch
+  run scripts/labs/teacher/test-labs tiny
+  assert_failure
+  assert_line '  it passes the check answers'
+}
+
+@test "make test-labs fails for words of the starter, of a step or of a reason that are not kept" {
+  sed -i 's/gets its line back/gets a line back/' "$LAB"/checks.bash
+  sed -i 's/原样收回/收回/' "$LAB"/mutants/reports.zh.txt
+  sed -i '/^# Reasons/,$d' "$LAB"/mutants/reports.en.txt
+  run scripts/labs/teacher/test-labs tiny
+  assert_failure
+  assert_line '✗ tiny: starter'
+  assert_line --partial '+  ✗ a client gets a line back'
+  assert_line '✗ tiny: words'
+  assert_line --partial '+  A 发出一行并原样收回'
+  assert_line --partial 'not in mutants/reports.en.txt: the program left descriptors open'
+}
+
+@test "make test-labs --update names in a mutant the check that it fails, and keeps all that is said" {
+  add_mutant "$LAB" says-bye 's/(cannot queue an answer.*)$/\1\n    bufferevent_write(bev, "bye", 3);/'
+  run scripts/labs/teacher/test-labs --update tiny
+  assert_success
+  run sed '/^---/,$d' "$LAB/mutants/says-bye.patch"
+  assert_output 'the server says bye
+
+Fails: answers, at "nothing else comes back"'
+  run scripts/labs/teacher/test-labs tiny
+  assert_success
+  run git status --short
+  assert_output "?? $LAB/mutants/says-bye.patch"
+}
+
+@test "make test-labs tries a mutant once more that does not fail as it should" {
+  mv scripts/labs/check scripts/labs/real-check
   # shellcheck disable=SC2016 # for the script
-  printf '#!/bin/bash\nmkdir "%s" 2>/dev/null && echo another || exec "${0%%/*}/real-report" "$@"\n' \
-    "$BATS_TEST_TMPDIR/once" >scripts/labs/report
-  chmod +x scripts/labs/report
+  printf '#!/bin/bash\n[[ $1 == --only ]] && mkdir "%s" 2>/dev/null && exit 1\nexec "${0%%/*}/real-check" "$@"\n' \
+    "$BATS_TEST_TMPDIR/once" >scripts/labs/check
+  chmod +x scripts/labs/check
   run scripts/labs/teacher/test-labs tiny
   assert_success
   assert [ -d "$BATS_TEST_TMPDIR/once" ]
@@ -67,9 +106,13 @@ keep_mutant() { # NAME
   echo TODO >>"$LAB/TASK.md"
   sed -i 's/COUNT/ARRIVED/g; s/^check 4 "How it works"/check 3 "How it runs"/' "$LAB"/*.bash
   keep_mutant leaks-clients
+  sed -i '/^Fails/d; 1s/.*/TODO/' "$LAB"/mutants/leaks-clients.patch
   run scripts/labs/teacher/test-labs tiny
   assert_failure
   assert_line --partial 'TODO'
+  assert_line --partial 'mutants/leaks-clients.patch: the first line does not say what is wrong'
+  assert_line --partial 'mutants/leaks-clients.patch: no line "Fails: CHECK, at ..."'
+  assert_line --partial 'no mutant has to fail the check answers'
   assert_line --partial 'there are fewer than five mutants'
   assert_line --partial 'the points of checks.bash sum up to 9, not to 10 or 20'
   assert_line --partial 'the chapter has no heading "How it runs"'

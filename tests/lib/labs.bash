@@ -12,18 +12,19 @@ unset LC_ALL LC_MESSAGES SANDBOX LABS OUT JOBS
 export LANG=C.UTF-8
 
 # A mutant of the solution that a sed script makes.
-add_mutant() { # LAB NAME SED-SCRIPT
-  local name=${1##*/} room
+add_mutant() { # LAB NAME SED-SCRIPT [CHECK-THAT-IT-FAILS]
+  local name=${1##*/} room patch=$1/mutants/$2.patch
   room=$(mktemp -d -p "$BATS_FILE_TMPDIR")
   "$ROOT/scripts/labs/source" solution "$1" >"$room/a"
   sed -E "$3" "$room/a" >"$room/b"
-  diff -u --label "a/$name.c" --label "b/$name.c" "$room/a" "$room/b" >"$1/mutants/$2.patch" || [[ $? == 1 ]]
+  echo "the server ${2//-/ }${4:+$'\n\nFails: '$4}" >"$patch"
+  diff -u --label "a/$name.c" --label "b/$name.c" "$room/a" "$room/b" >>"$patch" || [[ $? == 1 ]]
 }
 
 fill_in() { # LAB
   sed -i -E 's/TODO[:：]? *//' "$1"/*.md "$1"/solution/*.c "$1"/*.bash
   add_mutant "$1" says-hello 's/(cannot queue an answer.*)$/\1\n    bufferevent_write(bev, "hello", 5);/'
-  add_mutant "$1" forgets-to-read 's/conn->bev, EV_READ/conn->bev, EV_WRITE/'
+  add_mutant "$1" forgets-to-read 's/conn->bev, EV_READ/conn->bev, EV_WRITE/' answers_in_pieces
   add_mutant "$1" leaks-clients 's/^    conn_free\(arg\);$/    ;/'
   add_mutant "$1" deaf-to-sigterm 's/, SIGTERM,/, SIGUSR1,/'
 }

@@ -1,4 +1,8 @@
-/* pick-backend.c -- finds the answer without libevent: no base is made. */
+/* pick-backend.c -- finds the answer without libevent: no base is made.
+ *
+ * Fails: libevent_agrees, at "libevent reports epoll"
+ * Says:  nothing came
+ */
 #include <err.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,8 @@
-/* which-method.c -- asks the environment what libevent would do; no base. */
+/* which-method.c -- asks the environment what libevent would do; no base.
+ *
+ * Fails: libevent_agrees, at "libevent reports epoll"
+ * Says:  nothing came
+ */
 #include <err.h>
 #include <stdio.h>
 #include <stdlib.h>

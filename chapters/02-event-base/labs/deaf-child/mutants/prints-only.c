@@ -1,4 +1,8 @@
-/* deaf-child.c -- says that it listens, and what it would answer. */
+/* deaf-child.c -- says that it listens, and what it would answer.
+ *
+ * Fails: counts, at "A sends letters and asks how many there are"
+ * Says:  cannot connect to the program
+ */
 #include <stdio.h>
 #include <unistd.h>
 

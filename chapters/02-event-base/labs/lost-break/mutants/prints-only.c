@@ -1,4 +1,9 @@
-/* lost-break.c -- prints what an alarm clock would print, at once. */
+/* lost-break.c -- prints what an alarm clock would print, at once.
+ *
+ * Fails: waits_at_rest, at "the program does not end: it waits, and uses no
+ *   processor time"
+ * Says:  the program had ended, with exit status 0
+ */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,6 +1,8 @@
 /* calculator.c -- knows the results that are asked for, and cannot calculate.
+ *   Build: cc -o calculator calculator.c -levent_core.
  *
- * Build: cc -o calculator calculator.c -levent_core
+ * Fails: calculates, at "with more spaces and fewer"
+ * Says:  nothing came
  */
 #include <netinet/in.h>
 #include <stdio.h>

@@ -1,6 +1,9 @@
-/* slow-answer.c -- gives one after the other the same 100 letters.
+/* slow-answer.c -- gives one after the other the same 100 letters.  Build: cc
+ *   -o slow-answer slow-answer.c -levent_core.
  *
- * Build: cc -o slow-answer slow-answer.c -levent_core
+ * Fails: answers_in_full, at "B sends several questions at once, and
+ *   half-closes: all answers arrive"
+ * Says:  nothing came
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -1,4 +1,8 @@
-/* backlog-zero.c -- says that it listens, and says so again at SIGHUP. */
+/* backlog-zero.c -- says that it listens, and says so again at SIGHUP.
+ *
+ * Fails: greets, at "A connects, is greeted, and the connection is closed"
+ * Says:  cannot connect to the program
+ */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

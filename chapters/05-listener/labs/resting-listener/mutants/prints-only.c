@@ -1,4 +1,8 @@
-/* resting-listener.c -- says all that it has to say, and serves nobody. */
+/* resting-listener.c -- says all that it has to say, and serves nobody.
+ *
+ * Fails: serves_below, at "2 clients connect, and each gets its line back"
+ * Says:  cannot connect to the program
+ */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,8 @@
-/* spinning-listener.c -- says that it listens and that it rests, and waits. */
+/* spinning-listener.c -- says that it listens and that it rests, and waits.
+ *
+ * Fails: echoes, at "A and B connect, and each gets its line back"
+ * Says:  cannot connect to the program
+ */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

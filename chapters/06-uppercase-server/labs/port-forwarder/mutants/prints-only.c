@@ -1,4 +1,8 @@
-/* prints-only.c -- says that it listens, and does nothing else. */
+/* prints-only.c -- says that it listens, and does nothing else.
+ *
+ * Fails: keeps_clients_apart, at "A connects, and the forwarder to U"
+ * Says:  cannot connect to the program
+ */
 #include <stdio.h>
 #include <unistd.h>
 

@@ -1,4 +1,8 @@
-/* prints-only.c -- says that it listens, and does nothing else. */
+/* prints-only.c -- says that it listens, and does nothing else.
+ *
+ * Fails: answers_a_line, at "A sends a line and gets it back in capitals"
+ * Says:  cannot connect to the program
+ */
 #include <stdio.h>
 #include <unistd.h>
 

@@ -1,4 +1,8 @@
-/* prints-only.c -- says that it listens, and does nothing else. */
+/* prints-only.c -- says that it listens, and does nothing else.
+ *
+ * Fails: answers, at "A and B each send a line and get it back in capitals"
+ * Says:  cannot connect to the program
+ */
 #include <stdio.h>
 #include <unistd.h>
 

@@ -1,4 +1,8 @@
-/* off-by-one.c -- says hello. */
+/* off-by-one.c -- says hello.
+ *
+ * Fails: answers, at "the client connects"
+ * Says:  the program does not connect
+ */
 #include <stdio.h>
 
 int main(void)

@@ -1,4 +1,8 @@
-/* reconnect.c -- says that it tries, and waits as long as it says. */
+/* reconnect.c -- says that it tries, and waits as long as it says.
+ *
+ * Fails: later, at "the server starts, and gets both lines, in order"
+ * Says:  the program does not connect
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,4 +1,8 @@
-/* spin-at-eof.c -- prints the answers that it has been told about. */
+/* spin-at-eof.c -- prints the answers that it has been told about.
+ *
+ * Fails: answers, at "the client connects"
+ * Says:  the program does not connect
+ */
 #include <stdio.h>
 
 int main(void)

@@ -1,5 +1,8 @@
 /* chat-room.c -- says to each client what is expected first, and knows nothing
- * of the others: a process for each.
+ *   of the others: a process for each.
+ *
+ * Fails: names, at "names that are empty, too long, or not of letters and
+ *   digits: "bad name", then "name?" again"
  */
 #include <netinet/in.h>
 #include <signal.h>

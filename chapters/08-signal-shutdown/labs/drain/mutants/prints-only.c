@@ -1,4 +1,9 @@
-/* drain.c -- says what is wanted, accepts, and answers nobody. */
+/* drain.c -- says what is wanted, accepts, and answers nobody.
+ *
+ * Fails: idle_clients, at "3 clients connect; the first asked for something,
+ *   the last is in the middle of a line"
+ * Says:  nothing came
+ */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <signal.h>

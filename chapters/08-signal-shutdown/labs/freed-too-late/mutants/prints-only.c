@@ -1,5 +1,8 @@
 /* freed-too-late.c -- says what is wanted when it is told to end, and serves
- * nobody.
+ *   nobody.
+ *
+ * Fails: echoes, at "A and B each get their line back"
+ * Says:  cannot connect to the program
  */
 #include <signal.h>
 #include <stdio.h>
