@@ -41,7 +41,7 @@ known_lines() {
 
 @test "a handout holds no mutant, no hidden check and no tool of the teacher" {
   "$ROOT/scripts/labs/teacher/handout" "$OUT"
-  run find "$OUT" -name mutants -o -name solution -o -name 'hidden*' -o -name 'TEACHING*' -o -name 'grade*' -o -name teaching.mk
+  run find "$OUT" -name mutants -o -name solution -o -name 'hidden*' -o -name 'TEACHING*' -o -name 'CONTRIBUTING*' -o -name 'grade*' -o -name teaching.mk
   assert_output ""
   run grep -rlE 'ifn?def SOLUTION|DSOLUTION' "$OUT" --include='*.c'
   assert_output ""
