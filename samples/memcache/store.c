@@ -8,8 +8,6 @@
 #include "store.h"
 
 enum {
-    ITEM_COST = 57,      /* what an item counts beside its key and value */
-    FLAGS_COST = 4,      /* and if it has flags */
     BYTES_A_BUCKET = 64, /* so there is a bucket for the smallest items, too */
     EVICTION_WORK = 100, /* what it takes to evict one, and */
     COPIES = 16,         /* how many bytes are copied for a unit of work */
@@ -41,31 +39,6 @@ uint32_t store_expiry(const struct store *store, int32_t exptime)
     return second < LONG_AGO ? LONG_AGO : (uint32_t)second;
 }
 
-static uint64_t item_cost(size_t key_size, uint32_t flags, uint64_t size)
-{
-    return ITEM_COST + key_size + (flags ? FLAGS_COST : 0) + size + 2;
-}
-
-static uint64_t cost_of(const struct item *item)
-{
-    return item_cost(item->key_size, item->flags, item->size);
-}
-
-bool item_fits(size_t key_size, uint32_t flags, uint64_t size)
-{
-    return item_cost(key_size, flags, size) <= ITEM_MAX;
-}
-
-/* FNV-1a: a byte at a time, and good enough for keys that people choose. */
-static uint32_t hash_of(const char *key, size_t key_size)
-{
-    uint64_t hash = 0xcbf29ce484222325;
-
-    for (size_t i = 0; i < key_size; i++)
-        hash = (hash ^ (unsigned char)key[i]) * 0x100000001b3;
-    return (uint32_t)(hash ^ hash >> 32);
-}
-
 static bool is_flushed(const struct store *store, const struct item *item)
 {
     return store->flush_at && store->flush_at <= store->now &&
@@ -89,11 +62,6 @@ static struct item **find_place(
                       memcmp((*place)->data, key, key_size) != 0))
         place = &(*place)->next;
     return place;
-}
-
-void item_free(struct item *item)
-{
-    free(item);
 }
 
 void store_delete(struct store *store, struct item *item)
@@ -132,43 +100,6 @@ static void evict(struct store *store, const struct item *keep)
     store->evictions += !is_dead(store, last);
     store_delete(store, last);
     store->work += EVICTION_WORK;
-}
-
-static size_t item_bytes(size_t key_size, size_t room)
-{
-    return offsetof(struct item, data) + key_size + room + 1;
-}
-
-struct item *item_new(const char *key, size_t key_size, uint32_t flags,
-    uint32_t expires, uint64_t size, size_t room)
-{
-    struct item *item = malloc(item_bytes(key_size, room));
-
-    if (!item)
-        return NULL;
-    item->hash = hash_of(key, key_size);
-    item->expires = expires;
-    item->flags = flags;
-    item->size = (uint32_t)size;
-    item->key_size = (uint8_t)key_size;
-    memcpy(item->data, key, key_size);
-    return item;
-}
-
-struct item *item_grow(struct item *item, size_t room)
-{
-    return realloc(item, item_bytes(item->key_size, room));
-}
-
-/* An item that is to take OLD's place, with a value of another size. */
-static struct item *item_like(const struct item *old, uint32_t size)
-{
-    struct item *item = item_new(old->data, old->key_size, old->flags,
-        old->expires, size, (size_t)size + 2);
-
-    if (item)
-        memcpy(item_value(item) + size, "\r\n", 3);
-    return item;
 }
 
 struct item *store_find(struct store *store, const char *key, size_t key_size)

@@ -1,8 +1,7 @@
 /* store.h -- a hash table of items that forgets what was not used for long.
  *
- * It counts bytes as memcached does, so that the same items fit and the same
- * ones are too large. An item counts when it is in the table. The store knows
- * nothing of connections.
+ * An item counts when it is in the table. The store knows nothing of
+ * connections.
  */
 #ifndef STORE_H
 #define STORE_H
@@ -12,25 +11,11 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "item.h"
 #include "number.h"
 
 enum {
-    KEY_MAX = 250,
-    ITEM_MAX = 1 << 20, /* bytes that an item may count */
-    WORK = 16 * 1024,   /* that a turn may take; a unit is a nanosecond or so */
-};
-
-struct item {
-    TAILQ_ENTRY(item) recent; /* used most recently: first */
-    struct item *next;        /* in the same bucket */
-    uint64_t cas;             /* another one after each change */
-    uint32_t hash;
-    uint32_t stored;  /* the second in which it was put into the table */
-    uint32_t expires; /* the second in which it ends; 0: never */
-    uint32_t flags;   /* the client's, kept for it */
-    uint32_t size;    /* of the value, without CR LF */
-    uint8_t key_size;
-    char data[]; /* key, value, CR LF, NUL */
+    WORK = 16 * 1024, /* that a turn may take; a unit is a nanosecond or so */
 };
 
 struct store {
@@ -66,23 +51,6 @@ void store_tick(struct store *store);
 /* The second that a client means by EXPTIME: 0 is never, up to 30 days count
  * from now, more is a date, less than 0 is at once. */
 uint32_t store_expiry(const struct store *store, int32_t exptime);
-
-/* Whether an item of that kind may ever be stored. */
-bool item_fits(size_t key_size, uint32_t flags, uint64_t size);
-
-/* An item that is not in the table yet, with room for so many bytes of its
- * value and CR LF. NULL if there is no memory. */
-struct item *item_new(const char *key, size_t key_size, uint32_t flags,
-    uint32_t expires, uint64_t size, size_t room);
-/* The item, at another place, with more room; or NULL, and it is as before. */
-struct item *item_grow(struct item *item, size_t room);
-/* Give up an item that is not in the table. */
-void item_free(struct item *item);
-
-static inline char *item_value(struct item *item)
-{
-    return item->data + item->key_size;
-}
 
 /* The live item of that name, or NULL. */
 struct item *store_find(struct store *store, const char *key, size_t key_size);
