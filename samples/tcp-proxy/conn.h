@@ -1,4 +1,7 @@
 /* conn.h -- one connection through the proxy. */
+#ifndef CONN_H
+#define CONN_H
+
 #include <sys/queue.h>
 #include <sys/socket.h>
 
@@ -38,3 +41,5 @@ void conn_new(struct proxy *proxy, evutil_socket_t fd,
 
 /* Print the summary, and free it. */
 void conn_end(struct conn *conn, const char *how);
+
+#endif

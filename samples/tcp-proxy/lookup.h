@@ -1,5 +1,8 @@
 /* lookup.h -- the addresses of a name: asked for without waiting, and once for
  * all who want them at the same time. */
+#ifndef LOOKUP_H
+#define LOOKUP_H
+
 #include <stdbool.h>
 #include <sys/queue.h>
 
@@ -52,3 +55,5 @@ bool lookup_goes_on(const struct asker *asker);
 
 /* Why there are none: ENOENT or ETIMEDOUT, and in words. */
 int lookup_failure(const struct asker *asker, const char **why);
+
+#endif
