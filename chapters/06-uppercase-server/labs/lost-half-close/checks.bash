@@ -28,7 +28,7 @@ expect_whole() { # CLIENT FILE
   expect_file "$1" "$2"
 }
 
-check 1 "Answer all that has come" answers_lines \
+check 1 "Answer all that has arrived" answers_lines \
   "lines come back in capitals, each line when it is complete" \
   "每一行收完整后，转成大写发回"
 answers_lines() {
@@ -190,7 +190,7 @@ forgets_the_lost() {
   stop_cleanly
 }
 
-check 1 "Leave" ends_well \
+check 1 "End" ends_well \
   "the program ends at SIGTERM and frees all, while an answer waits" \
   "有应答尚未发完时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {

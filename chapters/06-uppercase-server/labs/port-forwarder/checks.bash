@@ -116,7 +116,7 @@ keeps_clients_apart() {
   expect V "$QUESTION\n"
 }
 
-check 1 "Who owns what" as_many_as_come \
+check 1 "Which memory belongs to whom" as_many_as_come \
   "$COUNT clients at once, each with its own upstream connection, and nothing is held for them later" \
   "$COUNT 个客户端同时连接，各有自己的上游连接；离开后什么也不占用"
 as_many_as_come() {
@@ -335,7 +335,7 @@ fill_up() { # READER SENDER
   settle
 }
 
-check 1 "Leave" ends_well \
+check 1 "End" ends_well \
   "the program ends at SIGTERM and frees all, whatever its connections are doing" \
   "收到 SIGTERM 时，不论各连接处于什么状态，都能释放全部资源后退出"
 ends_well() {

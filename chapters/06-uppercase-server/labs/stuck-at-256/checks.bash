@@ -28,7 +28,7 @@ expect_whole() { # CLIENT FILE
   expect_file "$1" "$2"
 }
 
-check 1 "Answer all that has come" answers_a_line \
+check 1 "Answer all that has arrived" answers_a_line \
   "a short line comes back in capitals" \
   "短消息转成大写发回"
 answers_a_line() {
@@ -40,7 +40,7 @@ answers_a_line() {
   expect A "${WORDS^^}\n"
 }
 
-check 2 "Answer all that has come" answers_a_long_message \
+check 2 "Answer all that has arrived" answers_a_long_message \
   "a longer message comes back whole, and the client need not send more for it" \
   "较长的消息能完整发回，不需要客户端再发任何数据"
 answers_a_long_message() {
@@ -62,7 +62,7 @@ answers_a_long_message() {
   expect A "${WORDS^^}\n"
 }
 
-check 1 "Answer all that has come" answers_each \
+check 1 "Answer all that has arrived" answers_each \
   "the same holds for each of many clients" \
   "许多客户端都是如此"
 answers_each() {
@@ -113,7 +113,7 @@ stays_in_step() {
   expect_nothing A
 }
 
-check 1 "Change bytes where they lie" takes_any_byte \
+check 1 "Change bytes in place" takes_any_byte \
   "all 256 byte values pass through; only ASCII letters are changed" \
   "256 种字节值都能通过，只有 ASCII 字母会改变"
 takes_any_byte() {
@@ -186,7 +186,7 @@ close_reader() { # CLIENT
   wait "${CLIENT[$1]}" 2>/dev/null || true
 }
 
-check 1 "Leave" ends_well \
+check 1 "End" ends_well \
   "the program ends at SIGTERM and frees all, with clients connected" \
   "有客户端连接时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {

@@ -34,7 +34,7 @@ expect_answer_for_b() {
   expect B "${WORDS^^}\n"
 }
 
-check 1 "Answer all that has come" answers \
+check 1 "Answer all that has arrived" answers \
   "clients get their lines back in capitals" \
   "客户端的行转成大写发回"
 answers() {
@@ -241,7 +241,7 @@ forgets_the_lost() {
   stop_cleanly
 }
 
-check 1 "Leave" ends_well \
+check 1 "End" ends_well \
   "the program ends at SIGTERM and frees all, while an answer waits" \
   "有应答尚未发完时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
