@@ -75,7 +75,7 @@ void conn_close(struct conn *conn)
     conn->fd = -1;
 }
 
-static void conn_fail(struct conn *conn, int error)
+static void conn_lost(struct conn *conn, int error)
 {
     conn->pool->lost(conn->pool->arg, conn,
         error == ECONNRESET || error == EPIPE ? RESET : OTHER, error);
@@ -126,7 +126,7 @@ static void set_full(struct conn *conn, bool full)
         result = event_del(conn->write_event);
     conn->full = full;
     if (result < 0)
-        conn_fail(conn, ENOMEM);
+        conn_lost(conn, ENOMEM);
 }
 
 /* Send what CONN has to send: requests that follow each other in the ring go
@@ -144,7 +144,7 @@ void conn_send(struct conn *conn)
         ssize_t sent = send(conn->fd, script->requests + from, length, 0);
 
         if (sent < 0 && errno != EAGAIN) {
-            conn_fail(conn, errno);
+            conn_lost(conn, errno);
             return;
         }
         if (sent > 0)
@@ -225,7 +225,7 @@ static void read_cb(evutil_socket_t fd, short what, void *arg)
         pool->lost(pool->arg, conn, CLOSED, 0);
     } else if (length < 0) {
         if (errno != EAGAIN)
-            conn_fail(conn, errno);
+            conn_lost(conn, errno);
     } else {
         pool->total.received += (uint64_t)length;
         conn->heard = time;

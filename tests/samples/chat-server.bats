@@ -85,7 +85,7 @@ letters() { # COUNT
 
 # So many lines a second are no flood.
 build_patient() {
-  build_own chat-server 's/(LINES = )10,/\1100000000,/'
+  build_own chat-server/input 's/(LINES = )10,/\1100000000,/'
 }
 
 milliseconds() {
@@ -648,7 +648,7 @@ read_slowly() { # PORT
 }
 
 @test "chat-server lets one who is dropped, and reads slowly, take all that waits (K13)" {
-  build_own chat-server 's/(LINGER = \{)10/\12/'
+  build_own chat-server/conn 's/(LINGER = \{)10/\12/'
   start chat-server
   come ann
   read_slowly "$PORT" >"$BATS_TEST_TMPDIR/last" 3>&- &
@@ -878,7 +878,8 @@ END
 
 @test "chat-server's rooms know no socket and no libevent: another transport drives them" {
   folder=$ROOT/samples/chat-server
-  run -1 grep -E '#include.*(event|socket|netinet|unistd)' "$folder"/{rooms,names,telnet}.[ch]
+  run -1 grep -E '#include.*(event|socket|netinet|unistd)' \
+    "$folder"/{rooms,house,names,telnet}.h "$folder"/{rooms,commands,text,names,telnet}.c
   cat >"$BATS_TEST_TMPDIR/paper.c" <<'END'
 #include <stdio.h>
 #include <string.h>
@@ -907,7 +908,7 @@ int main(void)
 }
 END
   cc -std=gnu11 -g -fsanitize=address,undefined -I "$folder" -o "$BATS_TEST_TMPDIR/paper" \
-    "$BATS_TEST_TMPDIR/paper.c" "$folder"/{rooms,names}.c -lunistring
+    "$BATS_TEST_TMPDIR/paper.c" "$folder"/{rooms,commands,text,names}.c -lunistring
   run -0 "$BATS_TEST_TMPDIR/paper"
   assert_output "A < * welcome; what is your name?
 B < * welcome; what is your name?
