@@ -156,17 +156,24 @@ inside == 1 && !/^```text$/ { complain("no text block below the comment") }
 inside == 1 { inside = 2 }
 /^<!-- skeleton: [^ ]+\.c -->$/ { begin(); inside = 1 }
 
-END {
-  for (i = 1; i < ARGC; i++) {
-    if (count[ARGV[i]] != 1) {
-      print ARGV[i] ": " count[ARGV[i]] + 0 " skeletons" >"/dev/stderr"
-      bad = 1
+# Each page has one skeleton, the same in both languages.
+function compare_pages(    k, page, english, wrong) {
+  for (k = 1; k < ARGC; k++) {
+    page = english = ARGV[k]
+    if (count[page] != 1) {
+      print page ": " count[page] + 0 " skeletons" >"/dev/stderr"
+      wrong = 1
     }
-    other = ARGV[i]
-    if (sub(/\.zh\.md$/, ".md", other) && code[other] != code[ARGV[i]]) {
-      print ARGV[i] ": the skeleton differs from that of " other >"/dev/stderr"
-      bad = 1
+    if (sub(/\.zh\.md$/, ".md", english) && code[english] != code[page]) {
+      print page ": the skeleton differs from that of " english >"/dev/stderr"
+      wrong = 1
     }
   }
+  return wrong
+}
+
+END {
+  if (compare_pages())
+    bad = 1
   exit bad
 }

@@ -9,10 +9,10 @@
 
 function number(name) { return name + 0 }
 
-function note(a, b, percent, pair) {
+function note(a, b, percent,    both) {
   if (tokens[a] < least || tokens[b] < least) return
-  pair = a < b ? a " " b : b " " a
-  if (percent > alike[pair] + 0) alike[pair] = percent
+  both = a < b ? a " " b : b " " a
+  if (percent > alike[both] + 0) alike[both] = percent
 }
 
 $1 == "File" && $4 ~ /^tokens/ {

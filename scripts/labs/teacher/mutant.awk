@@ -10,14 +10,14 @@
 #   Says:  the program is busy while there is nothing to do
 
 # The text of a line, without the marks of a comment.
-function plain(line) {
+function plain(words) {
     if (FILENAME ~ /\.c$/) {
-        over = line ~ /\*\/ *$/
-        sub(/ *\*\/ *$/, "", line)
-        sub(/^\/\* [^ ]+ -- |^ \* ?/, "", line)
-        sub(/\.$/, "", line)
+        over = words ~ /\*\/ *$/
+        sub(/ *\*\/ *$/, "", words)
+        sub(/^\/\* [^ ]+ -- |^ \* ?/, "", words)
+        sub(/\.$/, "", words)
     }
-    return line
+    return words
 }
 
 function flush(    at) {

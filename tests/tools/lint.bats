@@ -1,0 +1,60 @@
+# lint.bats -- scripts/lint, on a repository with one fault of each kind.
+
+setup() {
+  load ../lib/course
+  cd "$BATS_TEST_TMPDIR" || exit
+  mkdir -p scripts/lib
+  cp "$ROOT/scripts/lint" scripts
+  cp "$ROOT/scripts/lib/preamble.bash" "$ROOT/scripts/lib/functions.awk" scripts/lib
+  git init -q .
+}
+
+# The checks of what is not here fail too: only these lines are looked at.
+lint() {
+  scripts/lint 2>&1 | grep -A 3 -E 'gawk|functions'
+}
+
+@test "lint passes awk and functions that are right" {
+  printf '%s\n' 'function twice(n) { return 2 * n }' '{ print twice($1) }' >scripts/a.awk
+  run lint
+  assert_line '✓ gawk --lint: 2 programs'
+  assert_line '✓ functions: 40 lines at most, none with the name of a builtin'
+}
+
+@test "lint fails for awk that gawk warns of, and does not run it" {
+  printf '%s\n' 'function f(i) { return i }' "BEGIN { i = 1; print f(i) >\"$PWD/ran\" }" >scripts/a.awk
+  run lint
+  assert_line '✗ gawk --lint: 2 programs'
+  run scripts/lint
+  assert_line --partial "scripts/a.awk:1: warning: function \`f': parameter \`i' shadows global variable"
+  assert [ ! -e ran ]
+}
+
+@test "lint fails for a function of 41 lines, in bash and in awk, and not for one of 40" {
+  {
+    echo '# a.bash -- functions of 41 and 40 lines.'
+    echo 'long() {'
+    yes '  true' | head -n 39
+    printf '%s\n' '}' 'short() {'
+    yes '  true' | head -n 38
+    echo '}'
+  } >scripts/a.bash
+  {
+    echo 'function f() {'
+    yes '  n++' | head -n 39
+    printf '%s\n' '}' 'BEGIN { f(); print n }'
+  } >scripts/b.awk
+  run lint
+  assert_line '✗ functions: 40 lines at most, none with the name of a builtin'
+  run scripts/lint
+  assert_line 'scripts/a.bash:2: long has 41 lines, more than 40'
+  assert_line 'scripts/b.awk:1: f has 41 lines, more than 40'
+  refute_line --partial 'short has'
+}
+
+@test "lint fails for a function with the name of a builtin of bash" {
+  printf '%s\n' '# a.bash -- a function.' 'type() {' '  true' '}' >scripts/a.bash
+  run scripts/lint
+  assert_line 'scripts/a.bash:2: type is a builtin of bash'
+  assert_line '✗ functions: 40 lines at most, none with the name of a builtin'
+}
