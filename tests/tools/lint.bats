@@ -15,6 +15,7 @@ lint() {
 }
 
 @test "lint passes awk and functions that are right" {
+  # shellcheck disable=SC2016 # awk's own $
   printf '%s\n' 'function twice(n) { return 2 * n }' '{ print twice($1) }' >scripts/a.awk
   run lint
   assert_line '✓ gawk --lint: 2 programs'
