@@ -19,7 +19,7 @@ BEGIN {
   gsub(/ /, "-", rule)
 }
 /^\[FAILED #[0-9]+, line [0-9]+\] transcript_/ {
-  sub(/^[^\]]*\] [^ ]* */, "")
+  sub(/^[^]]*\] [^ ]* */, "")
   print name ":" $1 ": $ " command($1) >"/dev/stderr"
   n++
   next
