@@ -48,7 +48,7 @@ $(foreach s,$(SAMPLES),$(eval $(BUILD)/$(basename $(notdir $(s))): \
 	$(wildcard $(dir $(s))*.[ch])))
 
 # Not a file: what the build needs is looked for each time, since a missing
-# package is better told by name than by the compiler.
+# package is better reported by its name than by the compiler.
 MISSING = $(shell found=$$(scripts/setup --check build 2>&1) || echo "$$found")
 ready:
 	@$(if $(MISSING),$(error $(MISSING)))
@@ -128,7 +128,7 @@ compile_commands.json: Makefile $(SOURCES) ## for editors and clangd
 clean: ## remove build/
 	rm -rf $(BUILD) compile_commands.json
 
-# What a teacher and we need, and a student's copy lacks.
+# Targets for teachers and maintainers, which a student's copy lacks.
 include $(wildcard scripts/labs/teacher/teaching.mk)
 
 .DEFAULT:

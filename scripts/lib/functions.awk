@@ -14,7 +14,7 @@ function complain(what) {
   bad = 1
 }
 
-# A text that is printed as it stands is no code.
+# A text that is printed unchanged is not code.
 /<<-?'?[A-Z]+'?/ { text = $0; sub(/.*<<-?'?/, "", text); sub(/[^A-Z].*/, "", text); quoted = text; next }
 quoted != "" { if ($0 == quoted) quoted = ""; else skipped++; next }
 

@@ -1,5 +1,5 @@
-# preamble.bash -- what each script does first: nothing that a user's shell was told
-# may change what a script does. In setup, which is plain sh, the same stands in its
+# preamble.bash -- what each script does first: no setting of a user's shell may
+# change what a script does. In setup, which is plain sh, the same is done in its
 # own words.
 
 # Posix mode lacks what the scripts use; the others change what cd, grep, tar, a

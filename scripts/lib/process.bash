@@ -16,7 +16,7 @@ now_ms() {
   MS=$((10#${EPOCHREALTIME/[.,]/} / 1000))
 }
 
-# Try a command until it succeeds; status 1 if it has not after so many milliseconds.
+# Try a command until it succeeds; status 1 if it has not within MS milliseconds.
 within() { # MS COMMAND...
   local end
   now_ms
@@ -28,7 +28,7 @@ within() { # MS COMMAND...
   done
 }
 
-# The letter of its state, into STATE; status 1 if there is no such process. See
+# Set STATE to the letter of its state; status 1 if there is no such process. See
 # proc(5), stat.
 state_of() { # PID
   local stat=''
@@ -115,7 +115,7 @@ find_port() { # LOG
   return 1
 }
 
-# End a child at once, without a word of bash about it.
+# End a child at once, without a message of bash.
 end_child() { # PID
   { kill -KILL "$1" && wait "$1"; } 2>/dev/null || return 0
 }

@@ -73,7 +73,7 @@ function read_code(code,    name) {
         print_new("function", name)
     }
   }
-  # A comment belongs to what stands right below it.
+  # A comment belongs to the declaration right below it.
   if (code ~ /[^ \t]/ && !in_comment)
     comment = ""
 }

@@ -2,7 +2,7 @@
 #
 #   LC_ALL=C awk -v mode=check|update|accept -v dir=DIR -f languages.awk -- X.md...
 #
-# What is wrong is listed on stderr. On stdout come the links that lead to files
+# Faults are listed on stderr. On stdout come the links that lead to files
 # ("link<tab>PAGE<tab>LINE<tab>FILE") and the Chinese pages whose record is new,
 # which are written to DIR/N ("new<tab>N<tab>PAGE"). The status is 1 if anything
 # was wrong. It works on bytes, so it needs LC_ALL=C.
@@ -20,7 +20,7 @@ function broken(page, at, what) {
 
 # --- Links --------------------------------------------------------------------
 
-# What GitHub makes of a heading for use in a link: no mark-up and no
+# The anchor that GitHub makes from a heading: no mark-up and no
 # punctuation, neither ASCII nor Chinese; hyphens for spaces.
 function slug(title) {
   while (match(title, /\]\([^)]*\)/))
@@ -118,7 +118,7 @@ function all_links(page, k, at, text,    target) {
 
 # --- Taking a page apart ------------------------------------------------------
 #
-# Section 0 is what stands above the first heading. last[page] is the section
+# Section 0 is the text above the first heading. last[page] is the section
 # that is being read, and when all is read, the last one.
 
 function read_page(page,    text) {

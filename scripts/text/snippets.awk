@@ -2,7 +2,7 @@
 #
 #   awk -v check=0 -v dir=DIR -f snippets.awk -- PAGE...
 #
-# What is wrong in the pages is listed on stderr. Unless check is 1, page N is
+# Faults of the pages are listed on stderr. Unless check is 1, page N is
 # written anew to DIR/N if a block differs, and "N<tab>PAGE" is printed. The
 # status is 1 if anything was wrong.
 
@@ -23,7 +23,7 @@ function load(file,    text, status, n) {
   return size[file]
 }
 
-# --- What stands in a C file --------------------------------------------------
+# --- The regions of a C file --------------------------------------------------
 
 # Where the comment begins that ends directly above line i; i if none does.
 function comment_above(file, i,    k) {
@@ -171,7 +171,7 @@ function block(page, at, comment, margin,    file, name, n) {
   return ""
 }
 
-# What belongs into the block whose fence is line i; old if that is not known.
+# The right text of the block whose fence is line i; old if it is not known.
 function contents(page, i, old,    above, text, margin) {
   text = line[page, i]
   if (text !~ /^ *```+ *c([ {]|$)/)

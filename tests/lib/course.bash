@@ -56,7 +56,7 @@ declare -A STARTED=() # the log of each program in the background, by its pid
 declare -A RESTING=() # the ticks that it has used, and since when no more
 OTHERS=()             # pids of what else runs: clients, senders, other servers
 
-# What the tests of a file know of each other; scripts/test runs them in pieces.
+# What the tests of a file share with each other; scripts/test runs them in pieces.
 SHARED=${COURSE_SHARED:+$COURSE_SHARED/${BATS_TEST_FILENAME##*/}}
 SHARED=${SHARED:-$BATS_FILE_TMPDIR}
 mkdir -p "$SHARED"
@@ -184,7 +184,7 @@ mark_of() { # WORD: a file about the program, for the other tests
   echo "$SHARED/${name%%.*}.$1"
 }
 
-# Nobody waits twice for a program of the course that has never become ready, nor
+# No test waits twice for a program of the course that has never become ready, nor
 # long for one that sleeps all the time: one that is only slow wants the processor.
 never_ready() {
   local ticks
@@ -232,7 +232,7 @@ send_and_vanish() {
   kill -CONT "$PID"
 }
 
-# A listening socket on PORT that nobody accepts from: the kernel completes the
+# Listen on PORT without accepting: the kernel completes the
 # handshake and takes a little, and no answer ever comes.
 start_silent_server() {
   LOG=$BATS_TEST_TMPDIR/silent.log
@@ -254,7 +254,7 @@ assert_exit() { # STATUS [PID]
   assert_equal "exit status $status" "exit status $1"
 }
 
-# Assert that a process holds at most so much more memory than before. valgrind
+# Assert that a process holds at most KB kB more memory than before. valgrind
 # needs memory of its own, which grows with what the program has used, and so do
 # the sanitizers.
 assert_grew_at_most() { # KB BEFORE-KB PID
@@ -343,7 +343,7 @@ make_bytes() { # FILE SIZE [text]
     head -c "$2" >"$1"
 }
 
-# What the uppercase server should make of standard input.
+# The uppercase server's answer to standard input.
 upper() {
   LC_ALL=C tr '[:lower:]' '[:upper:]'
 }
@@ -403,7 +403,7 @@ keep_time() { # PID...: what of the test's own processes is to live on
     : >"$BATS_TEST_TMPDIR/ending"
     kill -ABRT "$$"
     find_family "$$" "$@" "$BASHPID"
-    # Bash has a word to say about who was killed, but none after SIGPIPE.
+    # Bash prints a message about a killed process, but none after SIGPIPE.
     for signal in PIPE KILL; do
       for pid in "${FAMILY[@]:1}"; do
         grep -qx "$pid" "$BATS_TEST_TMPDIR/started" || kill "-$signal" "$pid"
@@ -419,7 +419,7 @@ note_late() {
   ((EPOCHSECONDS - BEGAN < LATE_LIMIT)) || [[ -e $LATE ]] || echo "$EPOCHSECONDS" >"$LATE"
 }
 
-# All that a test has started ends with it, without a word of bash about how.
+# All processes that a test has started end with it, without a message of bash.
 course_teardown() {
   local pid status log failed=
   {
@@ -429,7 +429,7 @@ course_teardown() {
     kill -KILL "$KEEPER"
     wait "$KEEPER"
   } 2>/dev/null || true
-  # Who has failed need not be asked for long to end.
+  # After a failure, do not wait long for a program to end.
   if [[ ${BATS_TEST_COMPLETED-} != 1 ]]; then
     note_late
     LIMIT=2
@@ -457,7 +457,7 @@ course_teardown() {
 if [[ -e $LATE ]] && ((EPOCHSECONDS - $(<"$LATE") > LATE_BUDGET)); then
   fail "not run: its file had $LATE_BUDGET s more when a test had waited in vain"
 fi
-# (setup_file, which is no test, has no name.)
+# (setup_file, which is not a test, has no name.)
 if [[ ${BATS_TEST_NAME-} ]]; then
   read -r -a others <"/proc/$$/task/$$/children" || true # it has no line feed
   keep_time "${others[@]}" 3>&- 4>&- >/dev/null 2>&1 </dev/null &

@@ -29,7 +29,7 @@ start_on_output() { # NAME FILE
   wait_for has_port "$PID"
 }
 
-# Clients come, talk, and leave, one of them by a reset, which is told on standard
+# Clients come, talk, and leave, one of them by a reset, which is reported on standard
 # error. Then the server ends at a signal. (A second signal, to a server that waits
 # for its clients, could kill one that is about to exit.)
 serves_and_ends() {
@@ -47,7 +47,7 @@ serves_and_ends() {
   assert_exit 0
 }
 
-# Nobody reads the pipe that is standard output and error, and it is full.
+# Standard output and error are a full pipe that no process reads.
 serves_with_a_full_pipe() { # NAME
   mkfifo "$BATS_TEST_TMPDIR/pipe"
   exec 7<>"$BATS_TEST_TMPDIR/pipe"
@@ -133,7 +133,7 @@ asks_silent_peers() {
   has_socket "$PORT" '$2 ~ port && $4 ~ /^0[15]$/ && $6 ~ /^02:/'
 }
 
-# The name is looked up before signals have handlers, so that one ends the server
+# The name is looked up before signals have handlers, so that a signal ends the server
 # while a name server is silent.
 ends_while_it_looks_up_a_name() { # NAME
   alone true

@@ -68,10 +68,10 @@ function has_call(owner, name, other,    statement, n, i) {
   return 0
 }
 
-# What stands behind an owner: "a, b" or "a -> b, c".
+# The calls behind an owner: "a, b" or "a -> b, c".
 function check_calls(owner, text,    side, call, target, n, m, i, k) {
   if (!((program, owner) in is_function)) {
-    complain(owner " is no function of " program)
+    complain(owner " is not a function of " program)
     return
   }
   split(text, side, / *-> */)
@@ -98,7 +98,7 @@ function check_owners(text,    names, n, i, calls) {
   n = split(text, names, /, */)
   for (i = 1; i <= n; i++) {
     if (!((program, names[i]) in is_function))
-      complain(names[i] " is no function of " program)
+      complain(names[i] " is not a function of " program)
     is_shown[names[i]]++
     if (calls != "")
       check_calls(names[i], calls)

@@ -11,7 +11,7 @@ need_terminal() {
     skip "no terminal can be made here: ${words//[^[:print:]]/ }"
 }
 
-# Run a command on a terminal of its own. What comes on standard input is typed
+# Run a command on a terminal of its own. Standard input is typed
 # there; what is shown there goes to standard output, and into FILE as it comes.
 # (Bash, whatever SHELL says: at Ctrl-C it waits for its command, and goes on.)
 on_terminal() { # SHELL-TEXT [FILE]

@@ -150,7 +150,7 @@ run echo hello
 expect_lines echo '('
 END
   run -1 demo bracket
-  assert_line "demo: bracket: '(' is no regular expression"
+  assert_line "demo: bracket: '(' is not a regular expression"
 }
 
 @test "an exit status that was not expected fails the demo" {

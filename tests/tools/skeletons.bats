@@ -53,7 +53,7 @@ assert_refused() { # PAGE LINE WORDS
 
 @test "a skeleton cannot name a function that is not there" {
   assert_refused "${PAGE/listen_on/listen}" 7 "main does not call listen"
-  assert_refused "${PAGE/read_cb: echo/write_cb: echo}" 9 "write_cb is no function of program.c"
+  assert_refused "${PAGE/read_cb: echo/write_cb: echo}" 9 "write_cb is not a function of program.c"
 }
 
 @test "a skeleton cannot show a call where there is none" {
