@@ -106,7 +106,7 @@ after its callback: pending"
   wait_for_line "^client closed$" 2
 }
 
-@test "echo-server hears a client that got a closed one's descriptor (E2)" {
+@test "echo-server answers a client that got the descriptor of a closed one (E2)" {
   start echo-server
   open_client 5
   open_client 6
@@ -120,7 +120,7 @@ after its callback: pending"
   done
 }
 
-@test "echo-server hears the next client when the second of two closed first (E3)" {
+@test "echo-server answers the next client when the second of two closed first (E3)" {
   start echo-server
   open_client 5
   open_client 6
@@ -247,7 +247,7 @@ after its callback: pending"
   cmp - "$BATS_TEST_TMPDIR/message" <&5
 }
 
-@test "echo-server rests when descriptors run out, and recovers (E14)" {
+@test "echo-server pauses when descriptors run out, and recovers (E14)" {
   FDS=20 start echo-server
   begin=$SECONDS
   for client in {1..30}; do
@@ -266,7 +266,7 @@ after its callback: pending"
   assert_talks "${clients[30]}"
 }
 
-@test "echo-server keeps no memory of clients that have gone (E15)" {
+@test "echo-server keeps no memory for clients that have left (E15)" {
   find_leaks_in echo-server
   start echo-server
   for _ in {1..20}; do
@@ -332,7 +332,7 @@ after its callback: pending"
   assert_output "echo-server: cannot listen on 127.0.0.1 port 7: Permission denied"
 }
 
-@test "echo-server goes on when nobody reads its output (E19)" {
+@test "echo-server goes on when no process reads its output (E19)" {
   serves_with_a_full_pipe echo-server
 }
 

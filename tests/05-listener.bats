@@ -74,7 +74,7 @@ start_two() {
   (($(count_lines "cannot accept") <= 12)) || fail "$(count_lines "cannot accept") warnings"
 }
 
-@test "a rest does not end a pause" {
+@test "the timer of a pause for descriptors does not end a pause by hand" {
   FDS=12 start_two
   kill -USR1 "$PID"
   wait_for_line "^paused"
@@ -169,7 +169,7 @@ has_descriptors() { # PID COUNT
   assert_line "listener-pause: cannot listen on ::1 port $PORT: Address already in use"
 }
 
-@test "listener-pause goes on when nobody reads its output" {
+@test "listener-pause goes on when no process reads its output" {
   serves_with_a_full_pipe listener-pause
 }
 

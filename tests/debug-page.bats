@@ -37,14 +37,14 @@ need_gdb() {
   [[ $(in_gdb bt) == *event_base_loop* ]] || skip "gdb may not look into another process"
 }
 
-@test "gdb shows that a server at rest waits in the loop, called by main" {
+@test "gdb shows that an idle server waits in the loop, called by main" {
   need_gdb
   run -0 in_gdb bt
   assert_output --regexp '#0 .* in (__)?(epoll_wait|poll|select|__GI___poll)'
   assert_output --regexp '#[0-9]+ .*in main \('
 }
 
-@test "event_base_dump_events, called by gdb, shows who is not read from" {
+@test "event_base_dump_events, called by gdb, shows which client is not read from" {
   need_gdb
   start_scene
   run -0 in_gdb 'frame function main' \
@@ -78,7 +78,7 @@ need_gdb() {
   assert_line --regexp '^.2 = \{server = 0x.*queue_length = 0'
 }
 
-@test "gdb switches the debug mode on, and shows who gave a blocking descriptor" {
+@test "gdb switches the debug mode on, and shows which function passed a blocking descriptor" {
   need_gdb
   run timeout "$LIMIT" gdb -batch -ex 'break main' -ex run \
     -ex 'call (void) event_enable_debug_mode()' -ex continue -ex bt \

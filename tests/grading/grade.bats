@@ -118,7 +118,7 @@ assert_costs_its_own_points() { # STUDENT REASON
 03-tiny: a client gets its line back [hidden]: after_published failed'
 }
 
-@test "files with another name or in another place are not graded, and told" {
+@test "files with another name or in another place are not graded, but reported" {
   run points_of misnamed
   assert_output 0/20
   run cat "$BATS_FILE_TMPDIR/words"
@@ -282,7 +282,7 @@ assert_costs_its_own_points() { # STUDENT REASON
   assert_equal "$stderr" "grade: no lab 03-no"
 }
 
-@test "one that could not be graded has no points, and the run says that it failed" {
+@test "a submission that could not be graded has no points, and the run says that it failed" {
   mkdir -p "$BATS_TEST_TMPDIR/in/ann"
   cp "$SUBMISSIONS/ann/labs/03-tiny/tiny.c" "$BATS_TEST_TMPDIR/in/ann"
   cd "$COURSE"

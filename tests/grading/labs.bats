@@ -269,7 +269,7 @@ hand_in_wrong() {
   assert_line --index 0 '03-tiny: hint 3 of 3'
 }
 
-@test "a program that does not compile is told with the compiler's words" {
+@test "a program that does not compile is reported with the compiler's words" {
   hand_in 's/^int main\(.*/int main(int argc, char **argv, what)/'
   run scripts/labs/lab run 03-tiny
   assert_failure 1
@@ -278,7 +278,7 @@ hand_in_wrong() {
   assert_line 'score: 0 of 10 (0 %)'
 }
 
-@test "a program that hangs, crashes, is killed or ends early is told as what it is" {
+@test "a program that hangs, crashes, is killed or ends early is reported as such" {
   hand_in 's/^(static void read_cb.*)$/\1/; s/^    if \(bufferevent_write_buffer.*/    for (volatile int i = 1; i;);\n&/'
   run scripts/labs/lab run 03-tiny
   assert_failure 1
@@ -336,7 +336,7 @@ hand_in_wrong() {
   refute_output --partial 'LeakSanitizer'
 }
 
-@test "a program that eats memory, writes or forks without end is stopped, and told so" {
+@test "a program that uses up memory, writes or forks without end is stopped, with a message" {
   boxed
   mkdir -p labs/03-tiny
   cp "$ROOT/tests/hostile/memory-eater.c" "$MINE"
@@ -360,7 +360,7 @@ hand_in_wrong() {
   assert_line --partial '✓ a line in two pieces comes back whole'
 }
 
-@test "a program in an endless loop is told as that" {
+@test "a program in an endless loop is reported as such" {
   hand_in 's/^    if \(bufferevent_write_buffer.*/    for (volatile int i = 1; i;);\n&/'
   run scripts/labs/lab run 03-tiny
   assert_failure 1

@@ -86,7 +86,7 @@ programs_without() { # NAME...
   is_told "cannot pass through $BIN/closed" '无法进入' env TMPDIR="$BIN/closed"
 }
 
-@test "limits of the shell are told with their letter" {
+@test "limits of the shell are reported with their letter" {
   local letter value
   # shellcheck disable=SC2016 # for the inner shell
   while read -r letter value; do
@@ -111,7 +111,7 @@ programs_without() { # NAME...
   [[ $stderr == *"limits your processes to 50 (ulimit -u)"* ]]
 }
 
-@test "programs that are missing are told by their names" {
+@test "missing programs are reported by their names" {
   programs_without socat prlimit
   is_told 'these programs are missing: prlimit socat. ./scripts/setup installs them' '缺少这些程序：prlimit socat' env PATH="$BIN/bin"
 }
@@ -134,7 +134,7 @@ programs_without() { # NAME...
   is_told 'this machine has no loopback network' '没有回环网络' env SANDBOX=no unshare --net
 }
 
-@test "bubblewrap that is missing is told where it is needed" {
+@test "missing bubblewrap is reported where it is needed" {
   ((EUID != 0)) || skip "root can do without"
   programs_without bwrap unshare
   is_told 'bubblewrap \(bwrap\) is missing' '缺少 bubblewrap' env PATH="$BIN/bin"
@@ -151,7 +151,7 @@ programs_without() { # NAME...
   done
 }
 
-@test "a disk that fills up in the middle is told, whatever the check makes of it" {
+@test "a disk that fills up in the middle is reported, whatever the check does" {
   can_remount
   mkdir "$BIN/tmp"
   export TMPDIR=$BIN/tmp
@@ -184,7 +184,7 @@ programs_without() { # NAME...
   done
 }
 
-@test "a folder where no result can be written is told" {
+@test "a folder where no result can be written is reported" {
   can_remount
   mkdir -p build/labs
   run --separate-stderr remounted "mount -t tmpfs -o ro none build/labs" scripts/labs/lab run 03-tiny
@@ -202,7 +202,7 @@ programs_without() { # NAME...
   assert_equal "$status" 125
 }
 
-@test "a machine on which all takes long is not told as broken" {
+@test "a machine on which everything takes long is not reported as broken" {
   rm -f build/labs/.machine-*
   PATIENCE=0 run scripts/labs/check --check
   assert_success

@@ -153,7 +153,7 @@ await_record() {
   assert_line --index 1 '"ann",20,20,20,100'
 }
 
-@test "a file made to keep the comparison busy costs nobody the report" {
+@test "a file made to keep the comparison busy does not stop the report" {
   command -v sim_c >/dev/null || skip "sim_c is not installed"
   three
   cp "$BATS_FILE_TMPDIR/in/ann/tiny.c" "$IN/ann" && cp "$BATS_FILE_TMPDIR/in/bob/tiny.c" "$IN/bob"
@@ -232,7 +232,7 @@ await_record() {
 
 # --- a run that is interrupted ---
 
-@test "a second run takes what is the same, and says how much" {
+@test "a second run reuses unchanged results, and says how many" {
   three
   scripts/labs/teacher/grade "$IN" "$OUT"
   cp "$OUT/grades.csv" "$BATS_TEST_TMPDIR/first" && cp "$OUT/ann/report.txt" "$BATS_TEST_TMPDIR/report"
@@ -296,7 +296,7 @@ await_record() {
   [[ $stderr == 'grade: 2 of 3 results are kept'* ]] || fail "$stderr"
 }
 
-@test "after a run that was told to end, the same command goes on" {
+@test "after an interrupted run, the same command goes on" {
   three
   JOBS=1 TMPDIR=$ROOM scripts/labs/teacher/grade "$IN" "$OUT" >"$BATS_TEST_TMPDIR/words" 2>&1 3>&- &
   await_record
@@ -383,7 +383,7 @@ with_results_on() { # MOUNT-OPTION
   unshare --mount sh -c 'mount -t tmpfs -o "$0" none "$1" && shift && exec "$@"' "$1" "$OUT" scripts/labs/teacher/grade "$IN" "$OUT"
 }
 
-@test "a folder of results that cannot be written is told, with status 125" {
+@test "a folder of results that cannot be written is reported, with status 125" {
   { ((EUID == 0)) && unshare --mount true 2>/dev/null; } || skip "only root can mount"
   three
   mkdir -p "$OUT"

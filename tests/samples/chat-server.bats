@@ -121,7 +121,7 @@ milliseconds() {
   assert_equal "$LINES" ""
 }
 
-@test "chat-server says a line to the room, and to no other" {
+@test "chat-server sends a line to the room, and to no other" {
   start chat-server
   come ann bob cid
   echo "/join den" >&"$cid"
@@ -135,7 +135,7 @@ milliseconds() {
   assert_equal "$LINES" ""
 }
 
-@test "chat-server says a private message to one person alone" {
+@test "chat-server sends a private message to one person only" {
   start chat-server
   come ann bob cid
   settled "$ann" "$bob" "$cid"
@@ -169,7 +169,7 @@ milliseconds() {
   hear "$ann" "* there is no /dance; try /help"
 }
 
-@test "chat-server refuses a name that is taken, and gives it away when its owner has gone" {
+@test "chat-server refuses a name that is in use, and allows it when its owner has left" {
   start chat-server
   come ann bob
   settled "$ann" "$bob"
@@ -233,7 +233,7 @@ milliseconds() {
   hear "$ann" "* lobby: 0"
 }
 
-@test "chat-server tells the room who comes, goes, and is lost" {
+@test "chat-server tells the room who comes, leaves, and loses the connection" {
   start chat-server
   come ann bob cid
   settled "$ann"
@@ -258,7 +258,7 @@ milliseconds() {
 *   ann"
 }
 
-@test "chat-server says no line whose end is missing" {
+@test "chat-server sends no line whose end is missing" {
   start chat-server
   come ann
   printf 'bob\nwhole\nhalf of a li' | ask >/dev/null
@@ -268,7 +268,7 @@ bob: whole
 * bob has left"
 }
 
-@test "chat-server takes a line that comes byte by byte, and many in one packet" {
+@test "chat-server reads a line that arrives byte by byte, and many in one packet" {
   start chat-server
   come ann bob
   settled "$ann" "$bob"
@@ -331,7 +331,7 @@ bob: whole
   assert_grew_at_most 2048 "$before" "$PID"
 }
 
-@test "chat-server takes from UTF-8 what RFC 3629 allows, first and last of each length" {
+@test "chat-server accepts the UTF-8 that RFC 3629 allows, first and last of each length" {
   start chat-server
   come ann bob cid
   settled "$ann" "$bob" "$cid"
@@ -348,7 +348,7 @@ bob: whole
   done
 }
 
-@test "chat-server refuses bad UTF-8, and tells the sender alone (K3)" {
+@test "chat-server refuses bad UTF-8, with a message to the sender only (K3)" {
   start chat-server
   come ann bob cid dan
   settled "$ann" "$bob" "$cid" "$dan"
@@ -365,7 +365,7 @@ bob: whole
   hear "$dan" "ann: two"
 }
 
-@test "chat-server refuses control characters, and tells the sender alone" {
+@test "chat-server refuses control characters, with a message to the sender only" {
   start chat-server
   come ann bob
   settled "$bob"
@@ -401,7 +401,7 @@ refuses_names() { # NAME...
   done
 }
 
-@test "chat-server takes letters and digits of any script for a name" {
+@test "chat-server accepts letters and digits of any script in a name" {
   start chat-server
   # With accents in front and behind, vowels that are marks, digits, a Thai tone mark.
   for name in ann Zoë İstanbul ЖАБА Ελένη 安娜 ひらがな 김민수 'हिन्दी' 'ไทยน้ำ' 'مُحَمَّد' 'מִרְיָם' ٣٤٥ a-b_9 -; do
@@ -409,7 +409,7 @@ refuses_names() { # NAME...
   done
 }
 
-@test "chat-server refuses a name that nobody could see, or could tell from another (K7)" {
+@test "chat-server refuses a name that is invisible, or looks like another (K7)" {
   start chat-server
   # No width, no-break space, direction, byte order mark, soft hyphen, joiners, fillers.
   refuses_names 'a\xe2\x80\x8bnn' 'ann\xc2\xa0' '\xe2\x80\xaenna' '\xef\xbb\xbfann' 'an\xc2\xadn' \
@@ -436,7 +436,7 @@ are_one() { # NAME NAME
   [[ $line == "* the name "*" is taken" ]] || fail "$2 beside $1: $line"
 }
 
-@test "chat-server takes names for the same that differ in capitals or form only (K8)" {
+@test "chat-server treats names that differ in capitals or form only as the same (K8)" {
   start chat-server
   are_one ann ANN
   are_one Ärger ärger
@@ -492,7 +492,7 @@ telnet_talk() { # PORT [pieces]
     print <$s>' "$@" | od -c -An -v -w1 | tr -d ' \n'
 }
 
-@test "chat-server takes telnet's commands out of the text, and answers a timing mark (K9)" {
+@test "chat-server removes telnet's commands from the text, and answers a timing mark (K9)" {
   for pieces in '' pieces; do
     start chat-server
     come bob
@@ -616,7 +616,7 @@ bury() { # NAME
   done
 }
 
-@test "chat-server drops, with a message, a reader that sleeps, and harms nobody else (K2)" {
+@test "chat-server drops a client that does not read, with a message, and no other (K2)" {
   start chat-server
   come sleeper ann bob
   bury sleeper
@@ -647,7 +647,7 @@ read_slowly() { # PORT
     print $all' "$1" "$BATS_TEST_TMPDIR/read" | tail -n 1
 }
 
-@test "chat-server lets one who is dropped, and reads slowly, take all that waits (K13)" {
+@test "chat-server sends all that waits to a dropped client that reads slowly (K13)" {
   build_own chat-server/conn 's/(LINGER = \{)10/\12/'
   start chat-server
   come ann
@@ -683,7 +683,7 @@ read_slowly() { # PORT
   settled "$bob" "$ann"
 }
 
-@test "chat-server keeps its memory also when what waits are short lines (K6)" {
+@test "chat-server keeps its memory small even when short lines wait (K6)" {
   build_patient
   start chat-server
   come ann one two three
@@ -698,7 +698,7 @@ read_slowly() { # PORT
   assert_grew_at_most 2048 "$before" "$PID"
 }
 
-@test "chat-server survives people who are gone when a line comes for them" {
+@test "chat-server survives clients that have closed when a line is sent to them" {
   start chat-server
   come ann
   for _ in {1..3}; do
@@ -793,7 +793,7 @@ END
   done
 }
 
-@test "chat-server ends at once when all have gone, and with nobody there" {
+@test "chat-server ends at once when all clients have left, and without clients" {
   start chat-server
   kill -TERM "$PID"
   assert_exit 0
@@ -855,7 +855,7 @@ END
   assert_exit 0
 }
 
-@test "chat-server rests when descriptors run out, and recovers" {
+@test "chat-server pauses when descriptors run out, and recovers" {
   FDS=20 start chat-server
   began=$SECONDS
   for client in {1..30}; do
@@ -989,7 +989,7 @@ exit status 1"
   assert_line "exit status 0"
 }
 
-@test "chat-server goes on when nobody reads what it prints (K15)" {
+@test "chat-server goes on when no process reads its output (K15)" {
   serves_with_a_full_pipe chat-server
 }
 

@@ -123,7 +123,7 @@ run_c() { # < SOURCE
   assert_output "load-gen: cannot run on core 1023: Invalid argument"
 }
 
-@test "load-gen tells what a request costs the server, and only if it is there" {
+@test "load-gen reports what a request costs the server, and only if it is running" {
   start echo-server
   server=$PID before=$(ticks_of "$PID")
   measure 0 --server "$server"
@@ -256,7 +256,7 @@ run_c() { # < SOURCE
   assert_result '.latency_us.p50 > 10000 and .unanswered == 0 and .requests > 40'
 }
 
-@test "load-gen counts what was due and is never answered (L3)" {
+@test "load-gen counts requests that were due and never answered (L3)" {
   make_hasty
   start echo-server
   server=$PID
@@ -506,7 +506,7 @@ run_c() { # < SOURCE
   has_lines 1 "0 of 1 connections ready: interrupted$"
 }
 
-@test "load-gen goes on when nobody reads its progress" {
+@test "load-gen goes on when no process reads its progress" {
   make_hasty
   start echo-server
   mkfifo "$BATS_TEST_TMPDIR/pipe"

@@ -252,7 +252,7 @@ start_small() { # MEGABYTES
   PORT=$(sed -n 's/^listening on .* port //p' "$LOG")
 }
 
-@test "memcache forgets what was not used for longest when its memory is full (M5)" {
+@test "memcache evicts the item that was not used for longest when its memory is full (M5)" {
   start_small 1
   for i in {1..10}; do
     set_large "k$i" 100000 noreply
@@ -459,7 +459,7 @@ say_nothing_begun() {
   assert_equal "$line" NOT_FOUND$'\r'
 }
 
-@test "memcache looks once at a line that has no end yet (M14)" {
+@test "memcache searches each byte of an unfinished line once (M14)" {
   [[ ! ${UNDER-} ]] || skip "it is about processor time"
   build_client memcache-wait
   start memcache
@@ -658,7 +658,7 @@ say_nothing_begun() {
   done
 }
 
-@test "memcache rests when descriptors run out, and recovers" {
+@test "memcache pauses when descriptors run out, and recovers" {
   local begin=$SECONDS
   FDS=20 start memcache
   for client in {1..30}; do
@@ -693,7 +693,7 @@ say_nothing_begun() {
   assert_equal "$line" "VERSION 1.6.18"$'\r'
 }
 
-@test "memcache goes on when nobody reads what it prints (M16)" {
+@test "memcache goes on when no process reads its output (M16)" {
   mkfifo "$BATS_TEST_TMPDIR/printed"
   exec 8<>"$BATS_TEST_TMPDIR/printed"
   path=$(program memcache)
@@ -778,7 +778,7 @@ tool() { # NAME ARG...
   assert_line "All tests passed"
 }
 
-@test "memcache listens where it is told, on loopback otherwise" {
+@test "memcache listens on the given address, otherwise on loopback" {
   start memcache ::1
   run -0 nc -N ::1 "$PORT" <<<version
   assert_output "VERSION 1.6.18"$'\r'

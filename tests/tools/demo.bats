@@ -185,7 +185,7 @@ END
   assert_output --partial $'client | one\nclient | two\nserver | tick'
 }
 
-@test "a client that stays is heard after the server" {
+@test "a client that stays is shown after the server" {
   # A client that says the same as the server, at the same time.
   cat >"$FIXTURE/build/chorus" <<'END'
 #!/usr/bin/env bash
@@ -225,7 +225,7 @@ END
   nothing_left
 }
 
-@test "a demo whose output nobody reads any more leaves nothing running" {
+@test "a demo whose output is closed leaves no process running" {
   make_demo unread <<'END'
 server echo-server
 client 'seq 1000'
