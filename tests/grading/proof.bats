@@ -85,6 +85,18 @@ Fails: answers, at "nothing else comes back"'
   assert [ -d "$BATS_TEST_TMPDIR/once" ]
 }
 
+@test "make test-labs QUICK=1 tries a fifth of the labs, each with its starter, its solution and one mutant" {
+  rm -r chapters && cp -r "$ROOT/chapters" .
+  # In place of what tries them: their names.
+  mkdir "$BATS_TEST_TMPDIR/bin"
+  # shellcheck disable=SC2016 # for the script
+  printf '%s\n' '#!/bin/bash' 'tr "\0" "\n" | while read -r lab name; do echo "${lab##*/} $name ok 1 0"; done' \
+    >"$BATS_TEST_TMPDIR/bin/xargs"
+  chmod +x "$BATS_TEST_TMPDIR/bin/xargs"
+  PATH=$BATS_TEST_TMPDIR/bin:$PATH run make -s test-labs QUICK=1
+  (($(grep -c ' fails    passes    1 of 1$' <<<"$output") == 5)) || fail "$output"
+}
+
 @test "make test-labs fails for a mutant that passes" {
   add_mutant "$LAB" right 's/bev, EV_READ\)/bev, EV_READ | EV_WRITE)/'
   keep_mutant right

@@ -99,7 +99,7 @@ replace_program() { # NAME PROGRAM
 }
 
 @test "a demo fails when a paused listener greets" {
-  build_own listener-pause 's/set_accepting\(server, server->paused\) < 0/0/'
+  build_own listener-pause 's/!set_accepting\(server, server->paused\)/0/'
   replace_program listener-pause "$BATS_TEST_TMPDIR/listener-pause"
   LIMIT=3 run -1 demo listener-pause
   assert_line 'demo: listener-pause: expected from server: ^client 2, by the first listener$'

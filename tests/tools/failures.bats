@@ -47,7 +47,7 @@ sample() { # PROGRAM
   local folder=$BATS_TEST_TMPDIR
   ln -s "$(program echo-server)" "$folder/echo-server"
   while read -r finding script; do
-    build_own chat-server "$script" -w
+    build_own chat-server/conn "$script" -w
     BUILD=$folder run -1 "$ROOT/tests/lib/sweep" --every=3 --limit=1 chat-server
     assert_output --partial "${finding//_/ }"
   done <<'END'

@@ -13,7 +13,7 @@ setup_file() {
     "$whole"/modules/{libevent,libevent_openssl,libevent_pthreads,openssl,libc}
   echo 2.1.12-stable >"$whole/version"
   for name in make bash openssl bats clitest curl ps bwrap git socat \
-    strace gdb ss perl diff patch unifdef entr jq zip unzip clang-format shellcheck shfmt cppcheck valgrind jsonschema xmllint \
+    strace gdb ss perl diff patch unifdef entr jq zip unzip clang-format shellcheck shfmt cppcheck gawk valgrind jsonschema xmllint \
     memcached memccp sim_c haproxy gnuplot; do
     echo '#!/bin/sh' >"$whole/bin/$name"
   done
