@@ -26,7 +26,7 @@ lines_of_solutions() {
 # What anyone may see: programs and starters.
 known_lines() {
   {
-    cat "$ROOT"/{chapters,samples}/*/*.c "$ROOT"/tests/bench/*.c "$ROOT"/{chapters,samples}/*/*.md
+    cat "$ROOT"/{chapters,samples}/*/*.[ch] "$ROOT"/tests/bench/*.c "$ROOT"/{chapters,samples}/*/*.md
     for source in "$ROOT"/chapters/*/labs/*/solution/*.c; do unifdef -x2 -USOLUTION "$source" || true; done
   } | sed 's/^[[:space:]]*//' | sort -u
 }
