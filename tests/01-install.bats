@@ -102,9 +102,12 @@ left() {
 # The labs have helpers of their own; those of the first four chapters print with
 # printf(3) alone.
 @test "a helper that stands in several programs is the same in each" {
-  run -0 "$ROOT/tests/lib/same-helpers" "$ROOT"/chapters/*/*.c "$ROOT"/samples/*/*.c
-  run -0 "$ROOT/tests/lib/same-helpers" "$ROOT"/chapters/0[5-8]-*/labs/*/solution/*.c
-  run -0 "$ROOT/tests/lib/same-helpers" "$ROOT"/chapters/0[1-4]-*/labs/*/solution/*.c
+  run "$ROOT/tests/lib/same-helpers" "$ROOT"/chapters/*/*.c "$ROOT"/samples/*/*.c
+  assert_success
+  run "$ROOT/tests/lib/same-helpers" "$ROOT"/chapters/0[5-8]-*/labs/*/solution/*.c
+  assert_success
+  run "$ROOT/tests/lib/same-helpers" "$ROOT"/chapters/0[1-4]-*/labs/*/solution/*.c
+  assert_success
   for part in listen.c listen.h; do
     run -0 bash -c 'sha256sum "$@" | cut -d " " -f 1 | uniq' bash "$ROOT"/samples/*/"$part"
     assert_equal "${#lines[@]}" 1
