@@ -49,6 +49,9 @@ echo_host() {
 }
 
 start_proxy() { # ARG...
+  # Emptied here, not by the new process: the ready line of the proxy before it would
+  # still be there for a moment.
+  : >"$DIR/out.log"
   "${PROGRAM[@]}" "$@" >"$DIR/out.log" 2>&1 &
   PROXY=$!
   await grep -q '^listening' "$DIR/out.log"
