@@ -55,7 +55,7 @@ same_words() { # LAB FOLDER
     # Not every run gives each reason; with all checks there are more of them.
     [[ ! $WHOLE ]] || continue
     comm -13 <(kept_part "$1" "$language" 3 | sort -u) <(cut -f "$column" <<<"$reasons" | sort -u) |
-      grep '^' | sed "s|^|not in mutants/reports.$language.txt: |" && status=1
+      grep . | sed "s|^|not in mutants/reports.$language.txt: |" && status=1
   done
   return "$status"
 }
