@@ -1,0 +1,15 @@
+/* frames.c -- the program prints that it listens, and does nothing else.
+ *
+ * Fails: answers_a_frame, at "A sends a frame and gets it back reversed"
+ * Says:  cannot connect to the program
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+int main(void)
+{
+    printf("listening on 127.0.0.1 port 8888\n");
+    fflush(stdout);
+    pause();
+    return 0;
+}

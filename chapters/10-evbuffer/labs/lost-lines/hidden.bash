@@ -1,0 +1,3 @@
+# hidden.bash -- other values than the visible ones.
+# shellcheck disable=SC2034 # for checks.bash
+WORD="another word" COUNT=40 LINES_OF_FILE=7000

@@ -1,0 +1,16 @@
+/* lost-lines.c -- the program prints that it listens, and does nothing else.
+ *
+ * Fails: answers_lines, at "A sends a line and gets it back with the number
+ *   1"
+ * Says:  cannot connect to the program
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+int main(void)
+{
+    printf("listening on 127.0.0.1 port 8888\n");
+    fflush(stdout);
+    pause();
+    return 0;
+}

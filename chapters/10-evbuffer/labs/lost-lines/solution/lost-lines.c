@@ -1,0 +1,227 @@
+/* Starter and solution in one: look once you have passed (make compare-NN). */
+/* lost-lines.c -- numbers the lines of each client.
+ *
+ * Build: cc -o lost-lines lost-lines.c -levent_core
+ * Run:   ./lost-lines [PORT]            (8888, on 127.0.0.1)
+ * Try:   printf 'hello\nlibevent\n' | nc -N 127.0.0.1 8888
+ */
+#include <ctype.h>
+#include <err.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+
+enum { LIMIT = 1000 }; /* bytes of a line, without its end */
+
+struct conn {
+    struct bufferevent *bev;
+    unsigned long lines; /* answered so far */
+    bool ended;          /* the client has sent all that it will */
+    bool refused;        /* a line was too long: what follows is discarded */
+    LIST_ENTRY(conn) next;
+};
+
+static LIST_HEAD(conn_list, conn) conns = LIST_HEAD_INITIALIZER(conns);
+
+/* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
+ * would not report it: getaddrinfo(3) reads 70000 as 4464. */
+static int parse_port(const char *text)
+{
+    char *end;
+    long port = strtol(text, &end, 10);
+
+    if (!isdigit((unsigned char)text[0]) || *end != '\0' || port > 65535)
+        return -1;
+    return (int)port;
+}
+
+/* Say where FD listens: given port 0, only the kernel knows. */
+static void print_ready(evutil_socket_t fd)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof(address);
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+
+    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
+        err(1, "getsockname");
+    int error = getnameinfo((struct sockaddr *)&address, length, host,
+        sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+    if (error)
+        errx(1, "getnameinfo: %s", gai_strerror(error));
+    printf("listening on %s port %s\n", host, port);
+}
+
+static void conn_free(struct conn *conn)
+{
+    LIST_REMOVE(conn, next);
+    bufferevent_free(conn->bev);
+    free(conn);
+}
+
+/* Queue the next number, and LENGTH bytes of LINE. */
+static void answer(struct conn *conn, const char *line, size_t length)
+{
+    struct evbuffer *output = bufferevent_get_output(conn->bev);
+
+    conn->lines++;
+    if (evbuffer_add_printf(output, "%lu ", conn->lines) < 0 ||
+        evbuffer_add(output, line, length) < 0 ||
+        evbuffer_add(output, "\n", 1) < 0)
+        errx(1, "cannot queue an answer");
+}
+
+#ifdef SOLUTION
+static void refuse(struct conn *conn)
+{
+    conn->refused = true;
+    if (bufferevent_write(conn->bev, "error: line too long\n", 21) < 0)
+        errx(1, "cannot queue an answer");
+}
+
+static void read_cb(struct bufferevent *bev, void *arg)
+{
+    struct evbuffer *input = bufferevent_get_input(bev);
+    struct conn *conn = arg;
+    size_t length;
+    char *line;
+
+    while (!conn->refused &&
+           (line = evbuffer_readln(input, &length, EVBUFFER_EOL_CRLF))) {
+        if (length <= LIMIT)
+            answer(conn, line, length);
+        else
+            refuse(conn);
+        free(line);
+    }
+    /* one byte more: it may be the CR of a CRLF in two packets */
+    if (!conn->refused && evbuffer_get_length(input) > LIMIT + 1)
+        refuse(conn);
+    if (conn->refused)
+        evbuffer_drain(input, evbuffer_get_length(input));
+}
+
+/* The last line may lack its end. */
+static void answer_rest(struct conn *conn)
+{
+    struct evbuffer *input = bufferevent_get_input(conn->bev);
+    size_t length = evbuffer_get_length(input);
+
+    if (length > LIMIT)
+        refuse(conn);
+    else if (length > 0)
+        answer(conn, (char *)evbuffer_pullup(input, -1), length);
+    evbuffer_drain(input, length);
+}
+#else
+static void read_cb(struct bufferevent *bev, void *arg)
+{
+    struct conn *conn = arg;
+    char chunk[4096];
+    size_t length;
+
+    while ((length = bufferevent_read(bev, chunk, sizeof(chunk) - 1)) > 0) {
+        chunk[length] = '\0';
+        for (char *line = strtok(chunk, "\r\n"); line;
+             line = strtok(NULL, "\r\n"))
+            answer(conn, line, strlen(line));
+    }
+}
+
+static void answer_rest(struct conn *conn)
+{
+    /* read_cb leaves nothing */
+}
+#endif
+
+/* The output is empty: the last answer is with the kernel. */
+static void write_cb(struct bufferevent *bev, void *arg)
+{
+    struct conn *conn = arg;
+
+    if (conn->ended)
+        conn_free(conn);
+}
+
+static void event_cb(struct bufferevent *bev, short what, void *arg)
+{
+    struct conn *conn = arg;
+
+    if (!(what & BEV_EVENT_EOF)) {
+        conn_free(conn);
+        return;
+    }
+    conn->ended = true;
+    answer_rest(conn);
+    if (evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+        conn_free(conn);
+}
+
+static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
+    struct sockaddr *address, int length, void *arg)
+{
+    struct conn *conn = calloc(1, sizeof(*conn));
+
+    if (!conn)
+        err(1, "cannot take a connection");
+    conn->bev = bufferevent_socket_new(arg, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!conn->bev)
+        errx(1, "cannot make a bufferevent");
+    LIST_INSERT_HEAD(&conns, conn, next);
+    bufferevent_setcb(conn->bev, read_cb, write_cb, event_cb, conn);
+    if (bufferevent_enable(conn->bev, EV_READ) < 0)
+        errx(1, "cannot watch a connection");
+}
+
+static void signal_cb(evutil_socket_t signum, short what, void *arg)
+{
+    event_base_loopbreak(arg);
+}
+
+int main(int argc, char **argv)
+{
+    int port = argc == 2 ? parse_port(argv[1]) : 8888;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    signal(SIGPIPE, SIG_IGN);
+    if (argc > 2 || port < 0) {
+        fprintf(stderr, "usage: lost-lines [PORT]\n");
+        return 2;
+    }
+
+    struct event_base *base = event_base_new();
+    if (!base)
+        errx(1, "cannot make an event base");
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+        .sin_port = htons((in_port_t)port),
+    };
+    struct evconnlistener *listener = evconnlistener_new_bind(base, accept_cb,
+        base, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, -1,
+        (struct sockaddr *)&address, sizeof(address));
+    if (!listener)
+        err(1, "cannot listen on port %d", port);
+    struct event *terminate = evsignal_new(base, SIGTERM, signal_cb, base);
+    if (!terminate || event_add(terminate, NULL) < 0)
+        errx(1, "cannot add an event");
+
+    print_ready(evconnlistener_get_fd(listener));
+    int result = event_base_dispatch(base);
+
+    while (!LIST_EMPTY(&conns))
+        conn_free(LIST_FIRST(&conns));
+    event_free(terminate);
+    evconnlistener_free(listener);
+    event_base_free(base);
+    return result < 0 ? 1 : 0;
+}
