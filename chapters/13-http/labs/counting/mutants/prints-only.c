@@ -1,0 +1,55 @@
+/* counting.c -- prints that it listens, and answers all with the first line.
+ *
+ * Fails: counts, at "to=12 is answered with the numbers up to 12"
+ */
+#include <arpa/inet.h>
+#include <err.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+
+static void page_cb(struct evhttp_request *request, void *arg)
+{
+    struct evbuffer *lines = evbuffer_new();
+
+    if (!lines || evbuffer_add_printf(lines, "1\n") < 0)
+        errx(1, "out of memory");
+    evhttp_send_reply(request, HTTP_OK, NULL, lines);
+    evbuffer_free(lines);
+}
+
+static void stop_cb(evutil_socket_t fd, short what, void *arg)
+{
+    event_base_loopbreak(arg);
+}
+
+int main(int argc, char **argv)
+{
+    struct event_base *base = event_base_new();
+    struct evhttp *http = base ? evhttp_new(base) : NULL;
+    struct event *stop = evsignal_new(base, SIGTERM, stop_cb, base);
+    struct sockaddr_in address;
+    socklen_t length = sizeof(address);
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (!http || !stop || event_add(stop, NULL) < 0)
+        errx(1, "cannot start");
+    evhttp_set_gencb(http, page_cb, NULL);
+    struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(
+        http, "127.0.0.1", (unsigned short)(argc > 1 ? atoi(argv[1]) : 8080));
+    if (!bound)
+        err(1, "cannot listen");
+    getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address,
+        &length);
+    printf("listening on 127.0.0.1 port %d\n", ntohs(address.sin_port));
+    event_base_dispatch(base);
+    evhttp_free(http);
+    event_free(stop);
+    event_base_free(base);
+    return 0;
+}
