@@ -1,9 +1,13 @@
 # Chapters, samples, programs and tests are found, not listed: a new file
 # chapters/NN-topic/NAME.c has its targets at once, and so has a new sample,
-# samples/NAME/NAME.c. Other C files beside a sample's are parts of it.
+# samples/NAME/NAME.c. Other C files beside a sample's are parts of it. In a
+# chapter, a file with a header NAME.h is a part of the programs that name it in
+# their "Build:" line.
 
 SAMPLES  := $(foreach d,$(wildcard samples/*),$(wildcard $(d)/$(notdir $(d)).c))
-SOURCES  := $(sort $(wildcard chapters/[0-9][0-9]-*/*.c) $(SAMPLES))
+SHARED   := $(patsubst %.h,%.c,$(wildcard chapters/[0-9][0-9]-*/*.h))
+SOURCES  := $(sort $(filter-out $(SHARED),\
+	$(wildcard chapters/[0-9][0-9]-*/*.c)) $(SAMPLES))
 PROGRAMS := $(basename $(notdir $(SOURCES)))
 CHAPTERS := $(sort $(foreach d,$(wildcard chapters/[0-9][0-9]-*),\
 	$(firstword $(subst -, ,$(notdir $(d))))))
@@ -20,8 +24,9 @@ export BUILD
 OUR_CFLAGS = -std=gnu11 -Wall -Wextra -Wpedantic -Wshadow \
 	-Wno-unused-parameter $(shell $(PKG_CONFIG) --cflags libevent)
 OUR_LDFLAGS = $(shell $(PKG_CONFIG) --libs-only-L libevent)
-PARTS     = $(if $(filter samples/%,$<),$(filter %.c,$^),$<)
-LIBRARIES = $(shell sed -n 's/^ \* Build: .*\.c //p' $<)
+PARTS     = $(filter %.c,$^)
+INCLUDES  = $(patsubst %/,-I%,$(filter-out $(dir $<),$(sort $(dir $(PARTS)))))
+LIBRARIES = $(shell scripts/lib/build-line --libraries $<)
 SANITIZE  = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 
@@ -41,11 +46,13 @@ $(PROGRAMS): %: $(BUILD)/%
 
 $(BUILD)/%: %.c Makefile | ready
 	@mkdir -p $(@D)
-	$(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS) -o $@ $(PARTS) \
+	$(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(INCLUDES) -o $@ $(PARTS) \
 		$(LDFLAGS) $(OUR_LDFLAGS) $(LIBRARIES) $(LDLIBS)
 
 $(foreach s,$(SAMPLES),$(eval $(BUILD)/$(basename $(notdir $(s))): \
 	$(wildcard $(dir $(s))*.[ch])))
+$(foreach p,$(SHARED),$(foreach s,$(shell grep -lF $(notdir $(p)) $(SOURCES)),\
+	$(eval $(BUILD)/$(basename $(notdir $(s))): $(p) $(p:.c=.h))))
 
 # Not a file: what the build needs is looked for each time, since a missing
 # package is better reported by its name than by the compiler.
@@ -74,22 +81,36 @@ demo: all ## run the programs and show both sides (SPEED=0: no pauses)
 test: all ## run the tests of the programs and of the text
 	@scripts/test
 
+certificates: ## an authority and certificates for chapter 14, right and wrong ones
+	@scripts/certificates
+
 asan: ## build all with the address and undefined-behaviour sanitizers
 	@$(MAKE) BUILD=$(BUILD)/asan CFLAGS='$(SANITIZE)' all
 
 test-asan: asan ## run the programs' tests on the sanitizer build
 	@BUILD=$(BUILD)/asan scripts/test --programs
 
-test-valgrind: all ## run the programs' tests under valgrind (QUICK=1: no samples)
-	@UNDER=valgrind scripts/test $(if $(QUICK),--chapters,--programs)
+test-valgrind: all ## run the programs' tests under valgrind (QUICK=1: some)
+	@UNDER=valgrind scripts/test $(if $(QUICK),--part 1/2,--programs)
 
 test-failures: all ## let each allocation of the servers and clients fail in turn
 	@tests/lib/sweep --jobs=$(or $(JOBS),2)
 
 # The samples' tests have 1,000 clients: select(2) is not made for so many.
-test-backends: all ## run the programs' tests on poll (QUICK=1: no samples) and select
-	@EVENT_NOEPOLL=1 scripts/test $(if $(QUICK),--chapters,--programs)
-	@EVENT_NOEPOLL=1 EVENT_NOPOLL=1 scripts/test --chapters
+test-backends: all ## run the programs' tests on poll and on select
+	@status=0; \
+	EVENT_NOEPOLL=1 scripts/test --programs || status=1; \
+	EVENT_NOEPOLL=1 EVENT_NOPOLL=1 scripts/test --chapters || status=1; \
+	exit $$status
+
+# Both at once, in the time of one: a third of the chapters on each back end.
+test-short: asan ## the sanitizer build, each chapter on a back end of its own
+	@status=0; export BUILD=$(BUILD)/asan; \
+	scripts/test --samples || status=1; \
+	scripts/test --part 1/3 || status=1; \
+	EVENT_NOEPOLL=1 scripts/test --part 2/3 || status=1; \
+	EVENT_NOEPOLL=1 EVENT_NOPOLL=1 scripts/test --part 3/3 || status=1; \
+	exit $$status
 
 labs: ## the labs, and what you have reached in them
 	@scripts/labs/lab list
@@ -112,6 +133,12 @@ reset-%: ## keep your file of a lab, and put the starter back
 bench: ## how fast the servers are, as ratios (QUICK=1: under a minute)
 	@scripts/bench $(ROWS)
 
+fuzz: ## let libFuzzer search for input that breaks a program (SECONDS=30)
+	@SECONDS_EACH=$(or $(SECONDS),30) scripts/fuzz $(TARGETS)
+
+latency: ## how long an urgent client waits (chapter 11), as a plot
+	@scripts/latency
+
 lint: ## clang-format, cppcheck, shellcheck and shfmt
 	@scripts/lint
 
@@ -122,7 +149,7 @@ install-libevent: ## PREFIX=dir [ARCHIVE=file]: build libevent from source
 	@scripts/install-libevent $(PREFIX) $(ARCHIVE)
 
 compile_commands.json: Makefile $(SOURCES) ## for editors and clangd
-	@scripts/compile-commands '$(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS)' \
+	@scripts/compile-commands '$(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(addprefix -I,$(sort $(dir $(SHARED))))' \
 		$(sort $(SOURCES) $(wildcard samples/*/*.c)) >$@
 
 clean: ## remove build/
@@ -135,6 +162,6 @@ include $(wildcard scripts/labs/teacher/teaching.mk)
 	@echo "make: no target '$@'. Chapters: $(CHAPTERS). Programs:" \
 		"$(PROGRAMS). All targets: make help" >&2; exit 2
 
-.PHONY: all help ready demo test asan test-asan test-valgrind test-backends \
-	test-failures labs bench lint api-coverage install-libevent clean \
+.PHONY: all help ready demo test certificates asan test-asan test-valgrind test-backends test-short \
+	test-failures labs bench latency fuzz lint api-coverage install-libevent clean \
 	$(PROGRAMS) $(PROGRAMS:%=demo-%)

@@ -1,24 +1,11 @@
 # The programs run for seconds and print the same each time: once is enough.
 setup_file() {
   load lib/course
-  for program in first-loop trace-loop loop-flags exit-vs-break fork-reinit; do
-    (
-      set +e
-      course "$program" >"$BATS_FILE_TMPDIR/$program" 2>"$BATS_FILE_TMPDIR/$program.errors"
-      echo "$?" >"$BATS_FILE_TMPDIR/$program.status"
-    ) &
-  done
-  wait
+  print_once first-loop trace-loop loop-flags exit-vs-break fork-reinit
 }
 
 setup() {
   load lib/course
-}
-
-# What a program printed, and its exit status.
-printed() { # NAME
-  cat "$BATS_FILE_TMPDIR/$1"
-  return "$(<"$BATS_FILE_TMPDIR/$1.status")"
 }
 
 teardown() {
@@ -71,48 +58,41 @@ assert_loop() { # WORDS RESULT SECONDS CALLS
   assert_output --partial "reentrant invocation"
 }
 
-# The lines of one scene of exit-vs-break.
-scene() { # TITLE
-  printed exit-vs-break | awk -v title="$1" '
-    /^[^ ]/ { inside = $0 == title ":" }
-    inside && /^ / { print substr($0, 3) }'
-}
-
 @test "loopexit in a callback lets the second active callback run" {
-  run -0 scene "loopexit in a callback"
+  run -0 scene exit-vs-break "loopexit in a callback"
   assert_line --index 1 "second callback"
   assert_line --index 2 "dispatch returned 0, got_exit 1, got_break 0"
 }
 
 @test "loopexit in a callback leaves events of a lower priority active" {
-  run -0 scene "loopexit in a callback, events of three priorities"
+  run -0 scene exit-vs-break "loopexit in a callback, events of three priorities"
   assert_line --index 1 "callback of the default priority"
   assert_line --index 2 "dispatch returned 0, got_exit 1, got_break 0"
   refute_line "callback of a lower priority"
-  run -0 scene "what the exit left is still active, so the next round"
+  run -0 scene exit-vs-break "what the exit left is still active, so the next round"
   assert_line --index 0 "callback of a lower priority"
   assert_line --index 1 "dispatch returned 1, got_exit 0, got_break 0"
 }
 
 @test "loopexit with a delay ends the loop after the delay" {
-  run -0 scene "loopexit with a delay, in a callback"
+  run -0 scene exit-vs-break "loopexit with a delay, in a callback"
   assert_line --index 1 "second callback"
   assert_line --index 2 "dispatch returned 0, got_exit 1, got_break 0"
 }
 
 @test "loopbreak in a callback leaves the second one active for the next round (T9)" {
-  run -0 scene "loopbreak in a callback"
+  run -0 scene exit-vs-break "loopbreak in a callback"
   assert_line --index 1 "dispatch returned 0, got_exit 0, got_break 1"
   refute_line "second callback"
-  run -0 scene "what the break left is still active, so the next round"
+  run -0 scene exit-vs-break "what the break left is still active, so the next round"
   assert_line --index 0 "second callback"
 }
 
 @test "a loopbreak before dispatch is lost, a loopexit is not (T9)" {
-  run -0 scene "loopbreak before dispatch, a timer pending"
+  run -0 scene exit-vs-break "loopbreak before dispatch, a timer pending"
   assert_line --index 0 "timer callback"
   assert_line --index 1 "dispatch returned 1, got_exit 0, got_break 0"
-  run -0 scene "loopexit before dispatch, a timer pending"
+  run -0 scene exit-vs-break "loopexit before dispatch, a timer pending"
   assert_line --index 0 "dispatch returned 0, got_exit 1, got_break 0"
 }
 
@@ -120,7 +100,7 @@ scene() { # TITLE
   run -0 printed fork-reinit
   assert_line --index 0 --partial "the child calls event_reinit"
   assert_line --index 1 "  the child's own timer on that base: ran"
-  assert_line --index 2 "  a byte in the pipe: the parent hears it"
+  assert_line --index 2 "  a byte in the pipe: the parent gets it"
   assert_line --index 3 "  a signal that only the child got: the parent saw nothing of it"
 }
 
@@ -133,9 +113,9 @@ scene() { # TITLE
 @test "without event_reinit the child's event_del makes the parent deaf, on epoll" {
   run -0 printed fork-reinit
   if [[ ${EVENT_NOEPOLL-} ]]; then
-    assert_line --index 5 "  a byte in the pipe: the parent hears it"
+    assert_line --index 5 "  a byte in the pipe: the parent gets it"
   else
-    assert_line --index 5 "  a byte in the pipe: the parent is deaf"
+    assert_line --index 5 "  a byte in the pipe: the parent gets nothing"
   fi
 }
 

@@ -28,6 +28,12 @@ mistake() { # TITLE
   assert_line --index 1 "killed by signal 6, Aborted"
 }
 
+@test "the debug mode ends a program that assigns an added event anew (D2)" {
+  run -0 mistake "event_assign is called for an added event"
+  assert_line --index 0 --regexp "^libevent: .* called on an already added event 0x[0-9a-f]+ "
+  assert_line --index 1 "killed by signal 6, Aborted"
+}
+
 @test "the debug mode ends a program that watches a blocking descriptor" {
   run -0 mistake "an event watches a blocking descriptor"
   assert_line --index 0 --regexp "^libevent: .*Assertion flags & O_NONBLOCK failed"

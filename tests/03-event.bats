@@ -9,9 +9,7 @@ teardown() {
 
 # The states of one scene of event-states, a line each.
 states() { # TITLE
-  course event-states | awk -v title="$1" '
-    /^[^ ]/ { inside = $0 == title ":" }
-    inside && /^ / { sub(/ +event_pending:.*/, ""); sub(/^ +/, ""); sub(/  +/, ": "); print }'
+  scene event-states "$1" | sed -E 's/ +event_pending:.*//; s/^ +//; s/  +/: /'
 }
 
 @test "a timeout goes from non-pending to pending, active, and back" {
@@ -24,6 +22,12 @@ in its callback: non-pending
 after its callback: non-pending"
 }
 
+@test "event_remove_timer removes the timeout alone, the event waits on (D4)" {
+  run -0 scene event-states "a pipe, EV_READ | EV_PERSIST"
+  assert_line --index 6 "event_add              pending              event_pending: EV_TIMEOUT EV_READ"
+  assert_line --index 7 "event_remove_timer     pending              event_pending: EV_READ"
+}
+
 @test "an event with EV_PERSIST stays pending after its callback (T11)" {
   run -0 states "a pipe, EV_READ | EV_PERSIST"
   assert_output "event_new: non-pending
@@ -32,6 +36,8 @@ it has happened: pending
 the loop has seen it: pending and active
 in its callback: pending
 after its callback: pending
+event_add: pending
+event_remove_timer: pending
 event_del: non-pending"
 }
 
@@ -41,6 +47,13 @@ event_del: non-pending"
 the loop has seen it: pending and active
 in its callback: pending
 after its callback: pending"
+}
+
+@test "an event knows what event_new was told, and libevent has events of its own (D1)" {
+  run -0 scene event-states "a signal, EV_SIGNAL | EV_PERSIST"
+  assert_equal "$(tail -n 3 <<<"$output")" "an event of libevent's own, which wakes it for signals
+our event: fd 10, events 0x18, argument: the base
+at most 2 events were active at the same time"
 }
 
 @test "event_active makes an event active without event_add, event_del undoes it" {
@@ -84,13 +97,7 @@ after its callback: pending"
 
 @test "echo-server serves 200 clients at once" {
   start echo-server
-  for client in {1..200}; do
-    exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
-    clients[client]=$fd
-  done
-  for fd in "${clients[@]}"; do
-    assert_talks "$fd"
-  done
+  assert_talks_to_many 200
 }
 
 @test "echo-server goes on with one client when another has closed (E1)" {
@@ -138,16 +145,8 @@ after its callback: pending"
 @test "echo-server serves a second wave of 50 clients like the first (E4)" {
   start echo-server
   for _ in 1 2; do
-    for client in {1..50}; do
-      exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
-      clients[client]=$fd
-    done
-    for fd in "${clients[@]}"; do
-      assert_talks "$fd"
-    done
-    for fd in "${clients[@]}"; do
-      close_client "$fd"
-    done
+    assert_talks_to_many 50
+    close_clients
   done
   wait_for_line "^client closed$" 100
 }

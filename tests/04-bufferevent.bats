@@ -6,13 +6,6 @@ teardown() {
   course_teardown
 }
 
-# The lines of one scene of a program, without their indentation.
-scene() { # PROGRAM TITLE
-  course "$1" | awk -v title="$2" '
-    /^[^ ]/ { inside = $0 == title ":" || $0 == title }
-    inside && /^ / { print substr($0, 3) }'
-}
-
 @test "on a pair the bytes are across before bufferevent_write returns, callbacks come later" {
   run -0 scene callback-order "a pair"
   assert_output "a: bufferevent_write, 100 bytes
@@ -69,7 +62,7 @@ read callback 2: 11 bytes in the input"
   run -0 scene watermarks "read low-water mark 10, the peer ends before it is reached"
   assert_output "the peer sends 7 bytes
 event callback: READING EOF
-left: 7 bytes, of which no read callback told"
+left: 7 bytes, for which no read callback was called"
 }
 
 @test "the input never grows past the read high-water mark" {
@@ -80,11 +73,11 @@ left: 7 bytes, of which no read callback told"
 
 @test "bytes left in the input do not call the read callback again (T2)" {
   run -0 scene watermarks "read high-water mark 8: the input never grows past it"
-  assert_line "left: 4 bytes, for no new byte came"
+  assert_line "left: 4 bytes: no new byte came"
 }
 
 @test "with EV_READ disabled bytes and end of file wait until it is enabled (T6)" {
-  run -0 scene watermarks "bufferevent_disable(EV_READ): bytes and end of file wait"
+  run -0 scene bufferevent-calls "bufferevent_disable(EV_READ): bytes and end of file wait"
   assert_output "the peer sends 5 bytes
 bufferevent_enable(EV_READ)
 read callback 1: 5 bytes in the input
@@ -99,14 +92,24 @@ event callback: READING EOF"
 }
 
 @test "read copies, read_buffer moves, and so do write and write_buffer" {
-  run -0 scene watermarks "bufferevent_read copies, bufferevent_read_buffer moves"
+  run -0 scene bufferevent-calls "bufferevent_read copies, bufferevent_read_buffer moves"
   assert_line 'read: 5 bytes, "hello"'
   assert_line "read_buffer: 7 bytes, input 0"
   assert_line "write and write_buffer: output 12 bytes, buffer 0"
 }
 
+@test "a bufferevent tells its callbacks, its watermarks and its partner (D3)" {
+  run -0 scene bufferevent-calls "what a bufferevent tells of itself"
+  assert_output "getcb: look_cb for reading, none for writing
+getwatermark: low 2, high 10
+trigger_event:
+event callback: ERROR
+pair_get_partner: the other end
+after it is freed: NULL"
+}
+
 @test "a read timeout is an event READING TIMEOUT and disables reading" {
-  run -0 scene watermarks "bufferevent_set_timeouts, 0.1 s without a byte to read"
+  run -0 scene bufferevent-calls "bufferevent_set_timeouts, 0.1 s without a byte to read"
   assert_output "event callback: READING TIMEOUT
 EV_READ is now disabled"
 }

@@ -313,16 +313,8 @@ refuses() {
 @test "uppercase-server serves 200 clients at once, and a second wave of 200" {
   start uppercase-server
   for _ in 1 2; do
-    for client in {1..200}; do
-      exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
-      clients[client]=$fd
-    done
-    for fd in "${clients[@]}"; do
-      assert_talks "$fd"
-    done
-    for fd in "${clients[@]}"; do
-      close_client "$fd"
-    done
+    assert_talks_to_many 200
+    close_clients
   done
   wait_for_line "^Connection closed\.$" 400
 }

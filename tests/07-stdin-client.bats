@@ -25,7 +25,7 @@ ask_course_test() { # ADDRESS[,ADDRESS]
   # shellcheck disable=SC2016 # for the inner shell
   alone --etc "$BATS_TEST_TMPDIR/etc" timeout "$LIMIT" bash -c '
     "$0" >"$2" &
-    until grep -q listening "$2"; do sleep 0.02; done
+    until grep -qs listening "$2"; do sleep 0.02; done
     "$1" course.test 9995' \
     "$(program uppercase-server)" "$(program stdin-client)" "$BATS_TEST_TMPDIR/server.log"
 }
@@ -155,6 +155,23 @@ wait_for_reply() {
   spawn stdin-client 127.0.0.1 "$PORT"
   wait_for_line "^the client has connected to server$"
   kill -KILL "$silent" # the kernel resets a connection that nobody has accepted
+  assert_exit 1
+  has_lines 1 "^stdin-client: lost the connection to 127.0.0.1 port $PORT: Connection reset by peer$"
+}
+
+@test "stdin-client tells the reset when it comes just before the half-close (C17)" {
+  local silent trace=$BATS_TEST_TMPDIR/trace path
+  need_strace
+  start_silent_server
+  silent=$PID
+  path=$(program stdin-client)
+  LOG=$BATS_TEST_TMPDIR/held.log
+  strace -o "$trace" -e trace=shutdown -e inject=shutdown:delay_enter=700000 \
+    "$path" 127.0.0.1 "$PORT" </dev/null >"$LOG" 2>&1 3>&- &
+  PID=$!
+  STARTED[$PID]=$LOG
+  wait_for grep -q '^shutdown' "$trace"
+  kill -KILL "$silent"
   assert_exit 1
   has_lines 1 "^stdin-client: lost the connection to 127.0.0.1 port $PORT: Connection reset by peer$"
 }

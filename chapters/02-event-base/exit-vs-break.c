@@ -5,9 +5,11 @@
  * Try:   change the order of the two event_active calls
  */
 #include <err.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 
@@ -17,6 +19,16 @@ static void usage(int status)
 {
     fprintf(status ? stderr : stdout, "usage: exit-vs-break\n");
     exit(status);
+}
+
+/* Open what is missing of standard input, output and error: the numbers would
+ * otherwise go to libevent's own descriptors, and what we print with them.
+ * Opened for reading alone, so that printing fails as it did. */
+static void open_standard_fds(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", O_RDONLY); /* gets the lowest number, FD */
 }
 
 /* Output that could not be written, because the disk is full or standard output
@@ -134,6 +146,7 @@ static void add_timer(struct event_base *base)
 
 int main(int argc, char **argv)
 {
+    open_standard_fds();
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         usage(0);

@@ -119,7 +119,7 @@ static void run_parent(struct parent *parent)
         event_base_dispatch(parent->base) < 0)
         errx(1, "the parent's loop failed");
     printf("  a byte in the pipe: %s\n",
-        parent->heard_byte ? "the parent hears it" : "the parent is deaf");
+        parent->heard_byte ? "the parent gets it" : "the parent gets nothing");
     printf("  a signal that only the child got: %s\n",
         parent->heard_signal ? "the parent's callback ran too"
                              : "the parent saw nothing of it");

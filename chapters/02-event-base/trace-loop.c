@@ -1,4 +1,4 @@
-/* trace-loop.c -- lets libevent say what it does: a loop, seen from inside.
+/* trace-loop.c -- lets libevent log what it does in one round of the loop.
  *
  * Build: cc -o trace-loop trace-loop.c -levent_core
  * Run:   ./trace-loop

@@ -75,6 +75,14 @@ static void free_twice(struct event_base *base, evutil_socket_t fd)
     event_free(event);
 }
 
+/* The event would stay in the base's lists, with other contents. */
+static void assign_added(struct event_base *base, evutil_socket_t fd)
+{
+    struct event *event = watch(base, fd);
+
+    event_assign(event, base, fd, EV_WRITE, read_cb, NULL);
+}
+
 static void watch_blocking(struct event_base *base, evutil_socket_t fd)
 {
     int ends[2];
@@ -134,6 +142,7 @@ int main(int argc, char **argv)
 
     try("an event is added after event_free", 1, add_freed);
     try("an event is freed twice", 1, free_twice);
+    try("event_assign is called for an added event", 1, assign_added);
     try("an event watches a blocking descriptor", 1, watch_blocking);
     try("the debug mode is enabled after the base was made", 0, enable_late);
     check_output();

@@ -38,9 +38,9 @@ struct conn {
     evutil_socket_t fd;        /* ours: conn_free closes it */
     struct event *read_event;  /* pending while nothing waits to be sent */
     struct event *write_event; /* NULL until the socket first is full */
-    char *queue;               /* what the socket did not take, or NULL */
+    char *queue;               /* what did not fit into the socket, or NULL */
     size_t queue_length;       /* bytes */
-    size_t queue_sent;         /* bytes of it that the socket took since */
+    size_t queue_sent;         /* bytes of it that have been sent since */
     LIST_ENTRY(conn) next;
 };
 
@@ -52,7 +52,7 @@ static void usage(int status)
 
 /* Print a line on standard output, or on standard error as warnx(3) does. A
  * line that would block is dropped: a callback that waits for the reader of a
- * log stops the whole loop. What poll(2) calls writable has room for one. */
+ * log stops the whole loop. If poll(2) says writable, a line has room. */
 __attribute__((format(printf, 2, 3))) static void print_line(
     FILE *stream, const char *format, ...)
 {
@@ -82,7 +82,7 @@ static void open_standard_fds(void)
 }
 
 /* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
- * would not say: getaddrinfo(3) takes 70000 for 4464. */
+ * would not report it: getaddrinfo(3) reads 70000 as 4464. */
 static int parse_port(const char *text)
 {
     char *end;
@@ -117,7 +117,7 @@ static void print_ready(evutil_socket_t fd)
     if (getsockname(fd, (struct sockaddr *)&address, &length) != 0 ||
         getnameinfo((struct sockaddr *)&address, length, host, sizeof(host),
             port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        errx(1, "cannot tell where we listen");
+        errx(1, "cannot read the listening address");
     print_line(stdout, "listening on %s port %s", host, port);
 }
 
@@ -133,7 +133,7 @@ static void set_nodelay(evutil_socket_t fd)
 
 /* The events go first: once the fd is closed, its number belongs to the next
  * client, and a back end that still knew the old event would mix them up. Then
- * a descriptor is free, for which a client may be waiting. */
+ * a descriptor is free, and a client may be waiting for it. */
 static void conn_free(struct conn *conn)
 {
     struct server *server = conn->server;
@@ -150,7 +150,7 @@ static void conn_free(struct conn *conn)
         event_add(server->accept_event, NULL);
 }
 
-/* What fails for one client costs that client, not the server. */
+/* A failure for one client must not end the server. */
 static void conn_fail(struct conn *conn, const char *what)
 {
     print_line(stderr, "cannot %s a client: %s", what, strerror(errno));
@@ -179,8 +179,8 @@ static void write_cb(evutil_socket_t fd, short what, void *arg)
         conn_fail(conn, "watch");
 }
 
-/* Keep what the socket did not take, and read no more until it has: the peer
- * then fills its own buffers and waits, which bounds our memory. */
+/* Queue what did not fit into the socket, and read no more until it is sent:
+ * the peer then fills its own buffers and waits, which bounds our memory. */
 static void conn_queue(struct conn *conn, const char *data, size_t length)
 {
     if (!conn->write_event)
@@ -249,7 +249,7 @@ static void conn_new(struct server *server, evutil_socket_t fd)
         conn_fail(conn, "serve");
 }
 
-/* The rest is over: accept again. The event is persistent, so that another
+/* The pause is over: accept again. The event is persistent, so that another
  * second passes if it cannot be added. */
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -260,7 +260,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 /* With no descriptor left, the connection stays in the backlog and the event
- * stays ready: to ask again at once would be to spin. So accepting rests until
+ * stays ready: accepting again at once would spin. So accepting pauses until
  * conn_free has closed a descriptor, or for a second. */
 static void rest(struct server *server)
 {
@@ -289,7 +289,7 @@ static void signal_cb(evutil_socket_t signum, short what, void *arg)
     event_base_loopbreak(arg);
 }
 
-/* A socket that never blocks, on HOST and PORT. What is accepted from it asks
+/* A socket that never blocks, on HOST and PORT. Connections accepted on it ask
  * now and then whether a silent peer still exists: SO_KEEPALIVE is inherited.
  */
 static evutil_socket_t bind_socket(const char *host, const char *port)

@@ -2,9 +2,10 @@
  *
  * Build: cc -o event-states event-states.c -levent_core
  * Run:   ./event-states
- * Try:   take EV_PERSIST away from the pipe's event
+ * Try:   remove EV_PERSIST from the pipe's event
  */
 #include <err.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,16 @@ static void usage(int status)
     exit(status);
 }
 
+/* Open what is missing of standard input, output and error: the numbers would
+ * otherwise go to libevent's own descriptors, and what we print with them.
+ * Opened for reading alone, so that printing fails as it did. */
+static void open_standard_fds(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", O_RDONLY); /* gets the lowest number, FD */
+}
+
 /* The state of EVENT, the only one on its base but the observer. The base
  * counts an event once for being added and once more for being active. */
 static const char *state(const struct event *event)
@@ -39,8 +50,8 @@ static const char *state(const struct event *event)
     return added > 0 ? "pending" : "non-pending";
 }
 
-/* The last column is what event_pending says, which is of no help in telling
- * pending from active: it names the flags of both. */
+/* The last column is what event_pending returns, which does not distinguish
+ * pending from active: it has the flags of both. */
 static void print_state(const char *when, const struct event *event)
 {
     int flags = event_pending(event, EV_TIMEOUT | EV_READ | EV_SIGNAL, NULL);
@@ -61,8 +72,8 @@ static void observer_cb(evutil_socket_t fd, short what, void *arg)
     print_state("the loop has seen it", arg);
 }
 
-/* What EVENT waits for has happened: run one round of the loop. The observer,
- * of higher priority (chapter 11), runs between the look and EVENT's callback.
+/* EVENT's condition is true: run one round of the loop. The observer, of higher
+ * priority (chapter 11), runs between the check and EVENT's callback.
  */
 static void run_round(struct event_base *base, struct event *event)
 {
@@ -117,12 +128,29 @@ static void show_fd(struct event_base *base)
     if (write(ends[1], "x", 1) != 1)
         err(1, "write");
     run_round(base, event);
+    add(event, &SOON);
+    if (event_remove_timer(event) < 0)
+        errx(1, "cannot remove a timeout");
+    print_state("event_remove_timer", event);
     if (event_del(event) < 0)
         errx(1, "cannot delete an event");
     print_state("event_del", event);
     event_free(event);
     close(ends[0]);
     close(ends[1]);
+}
+
+/* For event_base_foreach_event: print what EVENT knows of itself. */
+static int list_cb(
+    const struct event_base *base, const struct event *event, void *arg)
+{
+    if (event_get_callback(event) == subject_cb)
+        printf("  our event: fd %d, events 0x%02x, argument: %s\n",
+            event_get_fd(event), (unsigned)event_get_events(event),
+            event_get_callback_arg(event) == base ? "the base" : "?");
+    else
+        printf("  an event of libevent's own, which wakes it for signals\n");
+    return 0; /* any other result ends the list */
 }
 
 static void show_signal(struct event_base *base)
@@ -132,6 +160,9 @@ static void show_signal(struct event_base *base)
     add(event, NULL);
     raise(SIGUSR1);
     run_round(base, event);
+    event_base_foreach_event(base, list_cb, NULL);
+    printf("  at most %d events were active at the same time\n",
+        event_base_get_max_events(base, EVENT_BASE_COUNT_ACTIVE, 0));
     event_free(event);
 }
 
@@ -165,6 +196,7 @@ static void check_output(void)
 
 int main(int argc, char **argv)
 {
+    open_standard_fds();
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         usage(0);

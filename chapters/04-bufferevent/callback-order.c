@@ -153,7 +153,7 @@ static void show_sockets(struct event_base *base)
     bufferevent_free(ends[1]);
 }
 
-/* The reader takes 600 bytes at a time, so that the writer's output shrinks in
+/* The reader reads 600 bytes at a time, so that the writer's output shrinks in
  * steps: its callback fires from the step on that ends at LOW or below. */
 static void show_low_water(struct event_base *base)
 {

@@ -1,4 +1,4 @@
-/* watermarks.c -- shows watermarks, enable and disable, timeouts, at work.
+/* watermarks.c -- shows what the four watermarks of a bufferevent do.
  *
  * Build: cc -o watermarks watermarks.c -levent_core
  * Run:   ./watermarks
@@ -16,8 +16,6 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-
-static const struct timeval TIMEOUT = {0, 100000}; /* 0.1 s */
 
 static int read_calls; /* of the read callback, in this scene */
 
@@ -130,8 +128,8 @@ static void show_read_low(struct event_base *base)
     close(peer);
 }
 
-/* What lies below the mark when the peer ends brings the event callback alone,
- * which has to look into the input. */
+/* For fewer bytes than the mark at the end of file, only the event callback is
+ * called: it has to check the input. */
 static void show_read_low_end(struct event_base *base)
 {
     evutil_socket_t peer;
@@ -142,13 +140,13 @@ static void show_read_low_end(struct event_base *base)
     peer_sends(base, peer, "1234567");
     close(peer);
     turn(base);
-    printf("  left: %zu bytes, of which no read callback told\n",
+    printf("  left: %zu bytes, for which no read callback was called\n",
         input_length(bev));
     bufferevent_free(bev);
 }
 
-/* A callback that drained nothing would be called for ever; one that takes
- * something makes room, and reading goes on. */
+/* A callback that drains nothing is called again and again; one that removes
+ * bytes makes room, and reading goes on. */
 static void drain_some_cb(struct bufferevent *bev, void *arg)
 {
     char bytes[4];
@@ -166,31 +164,13 @@ static void show_read_high(struct event_base *base)
     bufferevent_setcb(bev, drain_some_cb, NULL, event_cb, NULL);
     bufferevent_setwatermark(bev, EV_READ, 0, 8);
     peer_sends(base, peer, "12345678901234567890");
-    printf("  left: %zu bytes, for no new byte came\n", input_length(bev));
+    printf("  left: %zu bytes: no new byte came\n", input_length(bev));
     bufferevent_free(bev);
     close(peer);
 }
 
-static void show_disable(struct event_base *base)
-{
-    evutil_socket_t peer;
-    struct bufferevent *bev = make(base, &peer);
-
-    printf("bufferevent_disable(EV_READ): bytes and end of file wait\n");
-    if (bufferevent_disable(bev, EV_READ) < 0)
-        errx(1, "cannot disable reading");
-    peer_sends(base, peer, "hello");
-    close(peer);
-    turn(base);
-    printf("  bufferevent_enable(EV_READ)\n");
-    if (bufferevent_enable(bev, EV_READ) < 0)
-        errx(1, "cannot enable reading");
-    turn(base);
-    bufferevent_free(bev);
-}
-
-/* The write high-water mark limits nothing; the low one says when the callback
- * comes. What did not go out waits in the output, however much it is. */
+/* The write high-water mark limits nothing; the low one decides when the
+ * callback is called. Unsent data waits in the output, however much it is. */
 static void show_write(struct event_base *base)
 {
     static const char bytes[1000000];
@@ -212,50 +192,6 @@ static void show_write(struct event_base *base)
     bufferevent_free(bev);
 }
 
-/* The four ways to move bytes: by copy, or by moving whole buffers. */
-static void show_moves(struct event_base *base)
-{
-    evutil_socket_t peer;
-    char text[6] = "";
-    struct bufferevent *bev = make(base, &peer);
-    struct evbuffer *buffer = evbuffer_new();
-
-    if (!buffer)
-        errx(1, "cannot make a buffer");
-    printf("bufferevent_read copies, bufferevent_read_buffer moves:\n");
-    peer_sends(base, peer, "hello, world");
-    printf("  read: %zu bytes, \"%s\"\n",
-        bufferevent_read(bev, text, sizeof(text) - 1), text);
-    if (bufferevent_read_buffer(bev, buffer) < 0)
-        errx(1, "cannot read");
-    printf("  read_buffer: %zu bytes, input %zu\n", evbuffer_get_length(buffer),
-        input_length(bev));
-    if (bufferevent_write(bev, text, 5) < 0 ||
-        bufferevent_write_buffer(bev, buffer) < 0)
-        errx(1, "cannot write");
-    printf("  write and write_buffer: output %zu bytes, buffer %zu\n",
-        output_length(bev), evbuffer_get_length(buffer));
-    turn(base);
-    evbuffer_free(buffer);
-    bufferevent_free(bev);
-    close(peer);
-}
-
-static void show_timeout(struct event_base *base)
-{
-    evutil_socket_t peer;
-    struct bufferevent *bev = make(base, &peer);
-
-    printf("bufferevent_set_timeouts, 0.1 s without a byte to read:\n");
-    if (bufferevent_set_timeouts(bev, &TIMEOUT, NULL) < 0 ||
-        event_base_dispatch(base) < 0)
-        errx(1, "cannot wait for the timeout");
-    printf("  EV_READ is now %s\n",
-        bufferevent_get_enabled(bev) & EV_READ ? "enabled" : "disabled");
-    bufferevent_free(bev);
-    close(peer);
-}
-
 int main(int argc, char **argv)
 {
     open_standard_fds();
@@ -272,10 +208,7 @@ int main(int argc, char **argv)
     show_read_low(base);
     show_read_low_end(base);
     show_read_high(base);
-    show_disable(base);
     show_write(base);
-    show_moves(base);
-    show_timeout(base);
 
     event_base_free(base);
     check_output();

@@ -55,7 +55,7 @@ static void usage(int status)
 
 /* Print a line on standard output, or on standard error as warnx(3) does. A
  * line that would block is dropped: a callback that waits for the reader of a
- * log stops the whole loop. What poll(2) calls writable has room for one. */
+ * log stops the whole loop. If poll(2) says writable, a line has room. */
 __attribute__((format(printf, 2, 3))) static void print_line(
     FILE *stream, const char *format, ...)
 {
@@ -85,7 +85,7 @@ static void open_standard_fds(void)
 }
 
 /* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
- * would not say: getaddrinfo(3) takes 70000 for 4464. */
+ * would not report it: getaddrinfo(3) reads 70000 as 4464. */
 static int parse_port(const char *text)
 {
     char *end;
@@ -120,7 +120,7 @@ static void print_ready(evutil_socket_t fd)
     if (getsockname(fd, (struct sockaddr *)&address, &length) != 0 ||
         getnameinfo((struct sockaddr *)&address, length, host, sizeof(host),
             port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        errx(1, "cannot tell where we listen");
+        errx(1, "cannot read the listening address");
     print_line(stdout, "listening on %s port %s", host, port);
 }
 
@@ -139,7 +139,7 @@ static bool accept_again(struct server *server)
     return server->paused || set_accepting(server, true);
 }
 
-/* Afterwards a descriptor is free, for which a client may be waiting. */
+/* Afterwards a descriptor is free, and a client may be waiting for it. */
 static void conn_free(struct conn *conn)
 {
     struct server *server = conn->server;
@@ -158,10 +158,10 @@ static void deadline_cb(evutil_socket_t fd, short what, void *arg)
     conn_free(arg);
 }
 
-/* The greeting has gone to the kernel: that was all. If we closed with input
+/* The greeting is in the kernel, and nothing follows. If we closed with input
  * unread, the kernel would send a reset, and what had not reached the client
- * would be lost. So only our side is closed, and we read until the client
- * closes its own, or until the deadline. */
+ * would be lost. So we half-close, and read until the client closes its side
+ * too, or until the deadline. */
 static void write_cb(struct bufferevent *bev, void *arg)
 {
     struct conn *conn = arg;
@@ -173,7 +173,7 @@ static void write_cb(struct bufferevent *bev, void *arg)
         conn_free(conn);
 }
 
-/* What a client sends, we have no use for. */
+/* Discard what a client sends. */
 static void read_cb(struct bufferevent *bev, void *arg)
 {
     struct evbuffer *input = bufferevent_get_input(bev);
@@ -219,7 +219,7 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     }
 }
 
-/* The rest is over. The event is persistent, so that another second passes if
+/* The pause is over. The event is persistent, so that another second passes if
  * the listeners cannot be enabled. */
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -229,8 +229,8 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
         event_del(server->rest_event);
 }
 
-/* With no descriptor left, accepting would fail without end. It rests until
- * conn_free has closed a descriptor, or for a second. */
+/* With no descriptor left, accepting would fail again and again. So it pauses
+ * until conn_free has closed a descriptor, or for a second. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     int error = EVUTIL_SOCKET_ERROR(); /* before a call can change it */
@@ -264,7 +264,7 @@ static void signal_cb(evutil_socket_t signum, short what, void *arg)
     event_base_loopbreak(arg);
 }
 
-/* A socket that never blocks, on HOST and PORT. What is accepted from it asks
+/* A socket that never blocks, on HOST and PORT. Connections accepted on it ask
  * now and then whether a silent peer still exists: SO_KEEPALIVE is inherited.
  */
 static evutil_socket_t bind_socket(const char *host, const char *port)
@@ -304,7 +304,7 @@ static void server_listen(
     if (!server->own)
         err(1, "cannot listen on the second socket");
 
-    if (!set_accepting(server, true)) /* new and new_bind do not say so */
+    if (!set_accepting(server, true)) /* new and new_bind do not report it */
         errx(1, "cannot watch the listening sockets");
     evconnlistener_set_error_cb(server->bound, accept_error_cb);
     evconnlistener_set_error_cb(server->own, accept_error_cb);

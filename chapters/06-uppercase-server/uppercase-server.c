@@ -39,7 +39,7 @@ enum { HIGH = 256 * 1024, LOW = 64 * 1024 };
 
 struct server {
     struct event_base *base;
-    struct evconnlistener *listener; /* NULL once a signal has come */
+    struct evconnlistener *listener; /* NULL after the first signal */
     struct event *rest_event;        /* pending while no descriptor is left */
     LIST_HEAD(conn_list, conn) conns;
 };
@@ -50,7 +50,7 @@ struct conn {
     bool ended;              /* the peer has sent all that it will */
     bool waiting; /* reading stopped at HIGH, the output is not yet empty */
     unsigned long long answered; /* bytes that read_cb has answered */
-    unsigned long long arrived;  /* of these, at the peer at the last look */
+    unsigned long long arrived;  /* of these, at the peer at the last check */
     LIST_ENTRY(conn) next;
 };
 
@@ -63,7 +63,7 @@ static void usage(int status)
 
 /* Print a line on standard output, or on standard error as warnx(3) does. A
  * line that would block is dropped: a callback that waits for the reader of a
- * log stops the whole loop. What poll(2) calls writable has room for one. */
+ * log stops the whole loop. If poll(2) says writable, a line has room. */
 __attribute__((format(printf, 2, 3))) static void print_line(
     FILE *stream, const char *format, ...)
 {
@@ -93,7 +93,7 @@ static void open_standard_fds(void)
 }
 
 /* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
- * would not say: getaddrinfo(3) takes 70000 for 4464. */
+ * would not report it: getaddrinfo(3) reads 70000 as 4464. */
 static int parse_port(const char *text)
 {
     char *end;
@@ -128,7 +128,7 @@ static void print_ready(evutil_socket_t fd)
     if (getsockname(fd, (struct sockaddr *)&address, &length) != 0 ||
         getnameinfo((struct sockaddr *)&address, length, host, sizeof(host),
             port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        errx(1, "cannot tell where we listen");
+        errx(1, "cannot read the listening address");
     print_line(stdout, "listening on %s port %s", host, port);
 }
 
@@ -142,7 +142,7 @@ static void set_nodelay(evutil_socket_t fd)
         print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
-/* Afterwards a descriptor is free, for which a client may be waiting. */
+/* Afterwards a descriptor is free, and a client may be waiting for it. */
 static void conn_free(struct conn *conn)
 {
     struct server *server = conn->server;
@@ -161,16 +161,16 @@ static void conn_close(struct conn *conn)
     conn_free(conn);
 }
 
-/* What fails for one client costs that client, not the server. */
+/* A failure for one client must not end the server. */
 static void conn_fail(struct conn *conn, const char *what)
 {
     print_line(stderr, "cannot %s a client: %s", what, strerror(errno));
     conn_free(conn);
 }
 
-/* Whether the peer has received more of its answers since the last look: a
- * client that reads slowly is not idle. What it has not received waits in the
- * output buffer or in the kernel, which counts it for us: see tcp(7). */
+/* Whether the peer has received more of its answers since the last check: a
+ * client that reads slowly is not idle. Data that it has not received waits in
+ * the output buffer or in the kernel, which counts it for us: see tcp(7). */
 static bool has_progressed(struct conn *conn)
 {
     size_t queued = evbuffer_get_length(bufferevent_get_output(conn->bev));
@@ -193,10 +193,10 @@ static void make_upper(unsigned char *bytes, size_t length)
     }
 }
 
-/* Answer all that has come. An answer that the peer does not read stays in the
- * output buffer; above HIGH we read no more, so that the peer has to wait. To
- * enable EV_WRITE, which is on, tells us if the socket cannot be watched;
- * bufferevent_write does not. */
+/* Answer all of the input. An answer that the peer does not read stays in the
+ * output buffer; above HIGH we read no more, so that the peer has to wait.
+ * EV_WRITE is on anyway; enabling it again fails if the socket cannot be
+ * watched, which bufferevent_write does not report. */
 static void read_cb(struct bufferevent *bev, void *arg)
 {
     struct conn *conn = arg;
@@ -223,7 +223,7 @@ static void read_cb(struct bufferevent *bev, void *arg)
 }
 
 /* The output has drained to LOW or below: read on, or end. Only an answer that
- * had to wait is told of: a line for each would cost as much as answering. */
+ * had to wait is reported: a line for each would cost as much as answering. */
 static void write_cb(struct bufferevent *bev, void *arg)
 {
     struct conn *conn = arg;
@@ -290,7 +290,7 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
         conn_fail(conn, "watch");
 }
 
-/* The rest is over: accept again. The event is persistent, so that another
+/* The pause is over: accept again. The event is persistent, so that another
  * second passes if the listener cannot be enabled. */
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -300,8 +300,8 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
         event_del(server->rest_event);
 }
 
-/* With no descriptor left, accepting would fail without end. It rests until
- * conn_free has closed a descriptor, or for a second. */
+/* With no descriptor left, accepting would fail again and again. So it pauses
+ * until conn_free has closed a descriptor, or for a second. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     int error = EVUTIL_SOCKET_ERROR(); /* before a call can change it */
@@ -346,7 +346,7 @@ static struct evconnlistener *listen_on(
 
     if (!listener)
         err(1, "cannot listen on %s port %s", host, port);
-    if (evconnlistener_enable(listener) < 0) /* new_bind does not say so */
+    if (evconnlistener_enable(listener) < 0) /* new_bind does not report it */
         errx(1, "cannot watch the listening socket");
     evconnlistener_set_error_cb(listener, accept_error_cb);
     evutil_freeaddrinfo(address);

@@ -22,8 +22,8 @@
 #include <event2/event.h>
 #include <event2/util.h>
 
-/* Bytes that may wait for a slow server: standard input rests above HIGH and
- * goes on below LOW. A reply line longer than HIGH is printed in parts. */
+/* Bytes that may wait for a slow server: standard input is not read above HIGH,
+ * and again below LOW. A reply line longer than HIGH is printed in parts. */
 enum { HIGH = 64 * 1024, LOW = 16 * 1024 };
 
 struct client {
@@ -44,7 +44,7 @@ static void usage(int status)
 }
 
 /* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
- * would not say: getaddrinfo(3) takes 70000 for 4464. */
+ * would not report it: getaddrinfo(3) reads 70000 as 4464. */
 static int parse_port(const char *text)
 {
     char *end;
@@ -95,16 +95,18 @@ static void client_fail(struct client *client, int error)
     event_base_loopbreak(client->base);
 }
 
-/* All was sent, and all replies have come. */
+/* All input was sent, and all replies have arrived. */
 static void client_finish(struct client *client)
 {
     client->finished = true;
     event_base_loopbreak(client->base);
 }
 
-/* With no more input and the last of it in the kernel, the server may know:
- * tell it that no more will come, but go on reading its replies. A reset that
- * has come after our last write tells that the server did not read it all. */
+/* With no more input and the last of it in the kernel, half-close: the server
+ * learns that no more will come, and we go on reading its replies. A reset
+ * after our last write means that the server did not read everything. It is
+ * asked for last, since it can arrive before shutdown, which then says only
+ * that there is no connection. */
 static void half_close(struct client *client)
 {
     evutil_socket_t fd = bufferevent_getfd(client->bev);
@@ -113,9 +115,9 @@ static void half_close(struct client *client)
 
     if (evbuffer_get_length(bufferevent_get_output(client->bev)) > 0)
         return; /* write_cb comes here again */
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 ||
-        (error == 0 && shutdown(fd, SHUT_WR) != 0))
-        error = errno;
+    int failed = shutdown(fd, SHUT_WR) == 0 ? 0 : errno;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 || !error)
+        error = failed;
     if (error)
         client_fail(client, error);
     else if (client->peer_ended)
@@ -133,7 +135,7 @@ static void input_end(struct client *client)
 /* Standard input goes to the output buffer. It is left blocking, since whether
  * reads block is a property that we would share with the shell. One read for
  * each callback does not block, unless another program reads the same input and
- * takes the bytes before us: then we wait here for more. */
+ * gets the bytes before us: then read blocks. */
 static void stdin_cb(evutil_socket_t fd, short what, void *arg)
 {
     char chunk[16384];
@@ -141,8 +143,8 @@ static void stdin_cb(evutil_socket_t fd, short what, void *arg)
     ssize_t length = read(fd, chunk, sizeof(chunk));
 
     if (length > 0) {
-        /* To enable EV_WRITE, which is on, tells us if the socket cannot be
-         * watched; bufferevent_write does not. */
+        /* EV_WRITE is on anyway; enabling it again fails if the socket cannot
+         * be watched, which bufferevent_write does not report. */
         if (bufferevent_write(client->bev, chunk, (size_t)length) < 0 ||
             bufferevent_enable(client->bev, EV_WRITE) < 0)
             errx(1, "cannot queue the input");
@@ -165,7 +167,7 @@ static void print_reply(const void *bytes, size_t length)
 }
 
 /* Print the complete lines of INPUT, and with REST what follows them too. The
- * bytes are no string: a NUL among them is printed like any other. */
+ * bytes are not a string: a NUL among them is printed like any other. */
 static void print_lines(struct evbuffer *input, bool rest)
 {
     size_t length;
@@ -204,7 +206,7 @@ static void write_cb(struct bufferevent *bev, void *arg)
 }
 
 /* The server sends no more, but it may still read: what we have is sent. On a
- * terminal nobody would type on, so its input ends too. */
+ * terminal a user would not go on typing, so its input ends too. */
 static void peer_end(struct client *client)
 {
     printf("connection closed\n");

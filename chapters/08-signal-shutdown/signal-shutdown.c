@@ -50,7 +50,7 @@ struct conn {
     struct server *server;
     struct bufferevent *bev; /* owns the fd */
     bool ended;              /* the peer has sent all that it will */
-    bool finished;           /* and we, who are leaving, have too */
+    bool finished;           /* and the server has half-closed too */
     LIST_ENTRY(conn) next;
 };
 
@@ -63,7 +63,7 @@ static void usage(int status)
 
 /* Print a line on standard output, or on standard error as warnx(3) does. A
  * line that would block is dropped: a callback that waits for the reader of a
- * log stops the whole loop. What poll(2) calls writable has room for one. */
+ * log stops the whole loop. If poll(2) says writable, a line has room. */
 __attribute__((format(printf, 2, 3))) static void print_line(
     FILE *stream, const char *format, ...)
 {
@@ -93,7 +93,7 @@ static void open_standard_fds(void)
 }
 
 /* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
- * would not say: getaddrinfo(3) takes 70000 for 4464. */
+ * would not report it: getaddrinfo(3) reads 70000 as 4464. */
 static int parse_port(const char *text)
 {
     char *end;
@@ -128,7 +128,7 @@ static void print_ready(evutil_socket_t fd)
     if (getsockname(fd, (struct sockaddr *)&address, &length) != 0 ||
         getnameinfo((struct sockaddr *)&address, length, host, sizeof(host),
             port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        errx(1, "cannot tell where we listen");
+        errx(1, "cannot read the listening address");
     print_line(stdout, "listening on %s port %s", host, port);
 }
 
@@ -142,8 +142,8 @@ static void set_nodelay(evutil_socket_t fd)
         print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
-/* Afterwards a descriptor is free, for which a client may be waiting. With the
- * last client gone there is nothing to wait for any more. */
+/* Afterwards a descriptor is free, and a client may be waiting for it. After
+ * the last client, a server that stops has nothing to wait for. */
 static void conn_free(struct conn *conn)
 {
     struct server *server = conn->server;
@@ -158,7 +158,7 @@ static void conn_free(struct conn *conn)
         event_base_loopbreak(server->base);
 }
 
-/* What fails for one client costs that client, not the server. */
+/* A failure for one client must not end the server. */
 static void conn_fail(struct conn *conn, const char *what)
 {
     print_line(stderr, "cannot %s a client: %s", what, strerror(errno));
@@ -190,8 +190,8 @@ static void read_cb(struct bufferevent *bev, void *arg)
         evbuffer_drain(input, length);
         return;
     }
-    /* Copied: bufferevent_write_buffer would keep 1024 bytes for one. To enable
-     * EV_WRITE, which is on, tells us if the socket cannot be watched. */
+    /* Copied: bufferevent_write_buffer would keep 1024 bytes for one. Enabling
+     * EV_WRITE, which is on anyway, fails if the socket cannot be watched. */
     if (!bytes || bufferevent_write(bev, bytes, length) < 0 ||
         bufferevent_enable(bev, EV_WRITE) < 0) {
         conn_fail(conn, "queue an answer for");
@@ -263,7 +263,7 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
         conn_fail(conn, "watch");
 }
 
-/* The rest is over: accept again. The event is persistent, so that another
+/* The pause is over: accept again. The event is persistent, so that another
  * second passes if the listener cannot be enabled. */
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -273,8 +273,8 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
         event_del(server->rest_event);
 }
 
-/* With no descriptor left, accepting would fail without end. It rests until
- * conn_free has closed a descriptor, or for a second. */
+/* With no descriptor left, accepting would fail again and again. So it pauses
+ * until conn_free has closed a descriptor, or for a second. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     int error = EVUTIL_SOCKET_ERROR(); /* before a call can change it */
@@ -335,7 +335,7 @@ static struct evconnlistener *listen_on(
 
     if (!listener)
         err(1, "cannot listen on %s port %s", host, port);
-    if (evconnlistener_enable(listener) < 0) /* new_bind does not say so */
+    if (evconnlistener_enable(listener) < 0) /* new_bind does not report it */
         errx(1, "cannot watch the listening socket");
     evconnlistener_set_error_cb(listener, accept_error_cb);
     evutil_freeaddrinfo(address);

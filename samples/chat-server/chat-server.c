@@ -36,7 +36,7 @@ static void usage(int status)
 }
 
 /* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
- * would not say: getaddrinfo(3) takes 70000 for 4464. */
+ * would not report it: getaddrinfo(3) reads 70000 as 4464. */
 static int parse_port(const char *text)
 {
     char *end;
@@ -49,7 +49,7 @@ static int parse_port(const char *text)
 
 /* Print a line on standard output, or on standard error as warnx(3) does. A
  * line that would block is dropped: a callback that waits for the reader of a
- * log stops the whole loop. What poll(2) calls writable has room for one. */
+ * log stops the whole loop. If poll(2) says writable, a line has room. */
 __attribute__((format(printf, 2, 3))) static void print_line(
     FILE *stream, const char *format, ...)
 {
@@ -106,8 +106,8 @@ static void bound_kernel(evutil_socket_t fd)
         print_line(stderr, "cannot bound the send buffer: %s", strerror(errno));
 }
 
-/* Leave urgent data in their place: telnet sends the second byte of a command
- * so, and without it the next byte would be taken for the command. */
+/* Keep urgent data in the stream: telnet sends the second byte of a command as
+ * such, and without it the next byte would be taken for the command. */
 static void keep_urgent(evutil_socket_t fd)
 {
     int on = 1;
@@ -126,8 +126,8 @@ static void accept_cb(evutil_socket_t fd, const struct sockaddr *address,
     conn_new(arg, fd);
 }
 
-/* Tell all, and give them a moment to take it. A second signal does not want to
- * wait, and without a timer nobody can. */
+/* Tell all, and give them a moment to read it. End at once at a second signal,
+ * or if the timer cannot be set. */
 static void stop_cb(evutil_socket_t signum, short what, void *arg)
 {
     struct server *server = arg;

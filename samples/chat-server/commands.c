@@ -9,8 +9,8 @@ enum { MOST = 1000 }; /* names that a list shows */
 struct command {
     const char *name;
     const char *help;
-    bool (*run)(struct person *person, char *text); /* false: it goes */
-    bool nameless; /* also for one who has no name yet */
+    bool (*run)(struct person *person, char *text); /* false: they leave */
+    bool nameless;                                  /* allowed without a name */
 };
 
 /* Make NAME from TEXT, or tell the person why not, and return false. */

@@ -1,4 +1,4 @@
-/* conn.c -- one client of a chat: what is queued for it, and how it goes. */
+/* conn.c -- one client of a chat: its output queue, and its end. */
 #include <err.h>
 #include <errno.h>
 #include <poll.h>
@@ -17,7 +17,7 @@ enum { QUEUE = 256 * 1024 }; /* bytes that may wait for a slow reader */
 
 /* Print a line on standard output, or on standard error as warnx(3) does. A
  * line that would block is dropped: a callback that waits for the reader of a
- * log stops the whole loop. What poll(2) calls writable has room for one. */
+ * log stops the whole loop. If poll(2) says writable, a line has room. */
 __attribute__((format(printf, 2, 3))) static void print_line(
     FILE *stream, const char *format, ...)
 {
@@ -67,8 +67,8 @@ void set_reading(struct conn *conn, bool on)
         conn_fail(conn, "watch the connection");
 }
 
-/* Half of a connection may be there. The last one who goes ends a server that
- * has been told to. */
+/* CONN may be only half made. The last connection ends a server that is
+ * stopping. */
 void conn_free(struct conn *conn)
 {
     struct server *server = conn->server;
@@ -114,8 +114,8 @@ static size_t bytes_waiting(struct conn *conn)
            (size_t)in_kernel;
 }
 
-/* This one goes: no line is taken from it any more, and none comes for it. It
- * has some time for what is queued. */
+/* End CONN: read no more lines from it, and queue no more for it. It has some
+ * time to read what is queued. */
 void conn_leave(struct conn *conn, const char *how)
 {
     person_free(conn->person, how);
@@ -128,8 +128,8 @@ void conn_leave(struct conn *conn, const char *how)
         conn_finish(conn);
 }
 
-/* Queue a line. To enable EV_WRITE, which is on, tells us if the socket cannot
- * be watched; bufferevent_write does not. */
+/* Queue a line. EV_WRITE is on anyway; enabling it again fails if the socket
+ * cannot be watched, which bufferevent_write does not report. */
 static void conn_send(struct conn *conn, const char *text, size_t length)
 {
     if (bufferevent_write(conn->bev, text, length) < 0 ||
@@ -201,8 +201,8 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
     conn_free(conn);
 }
 
-/* One who leaves has had its time. While it takes what waits for it, it has as
- * much again. */
+/* The time of a leaving connection is over. As long as it goes on reading, it
+ * has as much again. */
 static void leaving_cb(struct conn *conn)
 {
     size_t waiting = bytes_waiting(conn);
@@ -216,8 +216,8 @@ static void leaving_cb(struct conn *conn)
 }
 
 /* One timer does for four things, since they exclude each other: a second is
- * over, too much is queued, one who leaves has had its time, or we can do
- * nothing more for it. */
+ * over, too much is queued, the time of a leaving connection is over, or a call
+ * has failed for it. */
 static void timer_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *conn = arg;

@@ -18,7 +18,7 @@
 
 struct server {
     struct event_base *base;
-    struct listeners *listeners; /* NULL once a signal has come */
+    struct listeners *listeners; /* NULL after the first signal */
     struct rooms *rooms;
     LIST_HEAD(conn_list, conn) conns;
 };
@@ -36,23 +36,23 @@ struct conn {
     bool failed;    /* nothing can be done for it: the timer is active */
     bool ended;     /* the peer has sent all that it will */
     size_t skipped; /* bytes of a line that was too long */
-    size_t waiting; /* bytes for one who leaves, when we last looked */
+    size_t waiting; /* bytes for one that leaves, at the last check */
     LIST_ENTRY(conn) next;
 };
 
 /* Serve a client, whose socket FD is the connection's from now on. */
 void conn_new(struct server *server, evutil_socket_t fd);
 
-/* Half of a connection may be there. The last one who goes ends a server that
- * has been told to. */
+/* CONN may be only half made. The last connection ends a server that is
+ * stopping. */
 void conn_free(struct conn *conn);
 
 /* CONN is of no use any more: we CANNOT do something for it. It is freed as
  * soon as the loop runs. */
 void conn_fail(struct conn *conn, const char *cannot);
 
-/* This one goes: no line is taken from it any more, and none comes for it. It
- * has some time for what is queued. The room is told HOW. */
+/* End CONN: read no more lines from it, and queue no more for it. It has some
+ * time to read what is queued. The room is told HOW. */
 void conn_leave(struct conn *conn, const char *how);
 
 /* Tell the peer and the operator WHY it is dropped, and the room HOW. */

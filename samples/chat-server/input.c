@@ -50,7 +50,7 @@ static void take_line(struct conn *conn, size_t length, size_t newline)
 }
 
 /* Take a line, or a part of one that is too long, and return true; or false if
- * too little has come to tell. */
+ * too few bytes are there to decide. */
 static bool take_from_text(struct conn *conn)
 {
     size_t newline;
@@ -127,7 +127,7 @@ static bool has_more(struct conn *conn)
  * slow their sender down and nobody else. */
 void take_some_lines(struct conn *conn)
 {
-    static const char text[] = "* not so fast: the rest of your lines waits\n";
+    static const char text[] = "* too fast: your other lines have to wait\n";
 
     take_lines(conn);
     if (!conn->person || conn->lines < LINES)

@@ -35,7 +35,7 @@ struct listeners {
 
 /* Print a line on standard output, or on standard error as warnx(3) does. A
  * line that would block is dropped: a callback that waits for the reader of a
- * log stops the whole loop. What poll(2) calls writable has room for one. */
+ * log stops the whole loop. If poll(2) says writable, a line has room. */
 __attribute__((format(printf, 2, 3))) static void print_line(
     FILE *stream, const char *format, ...)
 {
@@ -78,7 +78,7 @@ static void print_ready(evutil_socket_t fd)
     if (getsockname(fd, (struct sockaddr *)&address, &length) != 0 ||
         getnameinfo((struct sockaddr *)&address, length, host, sizeof(host),
             port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        errx(1, "cannot tell where we listen");
+        errx(1, "cannot read the listening address");
     print_line(stdout, "listening on %s port %s", host, port);
 }
 

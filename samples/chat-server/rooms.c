@@ -8,7 +8,7 @@
 
 #include "house.h"
 
-enum { CROWD = 100 }; /* comings and goings are not told to more */
+enum { CROWD = 100 }; /* a larger room is not told who comes and leaves */
 
 /* Show a line to one person; its newline is added here. */
 void show(struct person *person, const char *format, ...)
@@ -35,8 +35,8 @@ void show_room(struct room *room, const struct person *except, const char *text)
     }
 }
 
-/* Tell the others that PERSON comes or goes. In a crowd nobody wants to know,
- * and 1,000 who come would cost 500,000 lines. */
+/* Tell the others that PERSON comes or leaves. Not in a large room: 1,000
+ * people who come would cost 500,000 lines. */
 void announce(struct person *person, const char *how)
 {
     char text[TEXT];

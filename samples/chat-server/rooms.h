@@ -1,4 +1,4 @@
-/* rooms.h -- who is where in a chat, and what a line means; knows no socket.
+/* rooms.h -- the rooms and people of a chat, and its commands; without sockets.
  *
  * A transport makes a person for each one that comes, hands in the lines that
  * this one sends, and shows the lines that come for it, by a callback.
@@ -22,7 +22,7 @@ struct person;
 /* The whole house, with one room in it. Without memory it ends the program. */
 struct rooms *rooms_new(void);
 
-/* Everybody has to be gone. */
+/* Call this after the last person_free(). */
 void rooms_free(struct rooms *rooms);
 
 /* Show TEXT to everybody who is here, with a name or without. */
@@ -31,8 +31,8 @@ void rooms_tell(struct rooms *rooms, const char *text);
 /* Somebody comes, and is asked for a name. NULL if there is no memory. */
 struct person *person_new(struct rooms *rooms, show_function *show, void *arg);
 
-/* The room is told HOW this one went; nobody is if HOW is NULL. Nothing is
- * shown to the person any more. */
+/* Tell the room HOW the person left, or nobody if HOW is NULL. Nothing is shown
+ * to the person any more. */
 void person_free(struct person *person, const char *how);
 
 /* The person has sent a line, with no newline. Returns false if it wants to

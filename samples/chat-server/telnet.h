@@ -5,12 +5,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What the last bytes wish of us. */
+/* What the last command asks for. */
 enum telnet_wish {
     TELNET_NONE,
     TELNET_REPLY,  /* to send reply[] */
     TELNET_THERE,  /* to say that we are there */
-    TELNET_ENDLESS /* nothing good: a command goes on without end */
+    TELNET_ENDLESS /* to be dropped: its command is too long */
 };
 
 /* One stream of bytes: all is 0 at its beginning. */

@@ -34,7 +34,7 @@ static double cpu_time_of(pid_t pid)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* It comes to nothing: say WHY, once, and leave the loop. */
+/* The run has failed: print WHY, once, and break the loop. */
 void fail(struct load *load, const char *why)
 {
     if (!load->failed)

@@ -22,7 +22,7 @@ struct load {
     struct event *phase_event, *due_event;
     struct evutil_addrinfo *addresses;
     bool connected; /* to one of them */
-    bool failed;    /* it has come to nothing; somebody has said why */
+    bool failed;    /* the reason has been printed */
     enum phase phase;
     uint64_t start, given; /* with a rate: when the first was due; how many */
     bool armed;            /* due_event is pending */
@@ -50,7 +50,7 @@ void next_phase(struct load *load);
 /* When request NUMBER is due, with a rate. */
 uint64_t due_time(const struct load *load, uint64_t number);
 
-/* It comes to nothing: say WHY, once, and leave the loop. */
+/* The run has failed: print WHY, once, and break the loop. */
 void fail(struct load *load, const char *why);
 void fail_to_connect(struct load *load, const char *why);
 

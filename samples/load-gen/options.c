@@ -30,7 +30,7 @@ static void usage(int status)
 }
 
 /* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
- * would not say: getaddrinfo(3) takes 70000 for 4464. */
+ * would not report it: getaddrinfo(3) reads 70000 as 4464. */
 static int parse_port(const char *text)
 {
     char *end;
@@ -70,7 +70,7 @@ static const char *parse_mode(const char *text)
 {
     if (strcmp(text, "echo") != 0 && strcmp(text, "upper") != 0 &&
         strcmp(text, "memcache") != 0) {
-        warnx("%s is no mode", text);
+        warnx("unknown mode: %s", text);
         usage(2);
     }
     return text;

@@ -7,7 +7,7 @@
 
 #include "result.h"
 
-/* Who used so much of the processor's time had no time to wait for a server. */
+/* Above this share of the processor's time, load-gen itself was the limit. */
 static const double BUSY = 0.95;
 
 /* The numbers below 2 * STEPS have a bucket each. Of a greater one the first
@@ -185,7 +185,7 @@ void note_wrong(struct result *result, size_t at, const char *got,
         describe(due, sizeof(due), expected + same, length - same);
     snprintf(result->first_wrong, sizeof(result->first_wrong),
         expected ? "byte %zu of an answer: \"%s\" in place of \"%s\""
-                 : "byte %zu of an answer: \"%s\", which nobody asked for",
+                 : "byte %zu of an answer: \"%s\", which was not requested",
         at + same, is, due);
 }
 

@@ -33,7 +33,7 @@ enum {
 
 /* Print a line on standard output, or on standard error as warnx(3) does. A
  * line that would block is dropped: a callback that waits for the reader of a
- * log stops the whole loop. What poll(2) calls writable has room for one. */
+ * log stops the whole loop. If poll(2) says writable, a line has room. */
 __attribute__((format(printf, 2, 3))) static void print_line(
     FILE *stream, const char *format, ...)
 {
@@ -70,7 +70,7 @@ static void usage(int status)
 }
 
 /* The port that TEXT names, 0 to 65535, or -1 if it names none. The resolver
- * would not say: getaddrinfo(3) takes 70000 for 4464. */
+ * would not report it: getaddrinfo(3) reads 70000 as 4464. */
 static int parse_port(const char *text)
 {
     char *end;

@@ -25,7 +25,7 @@ enum { CHECKS = 4 };
 struct proxy {
     struct event_base *base;
     struct lookups lookups;
-    struct listeners *listeners; /* NULL once a signal has come */
+    struct listeners *listeners; /* NULL after the first signal */
     int spare;                   /* descriptor of the next one's upstream */
     struct timeval limit;        /* for a name, and for each connect */
     const struct timeval *check; /* from one look for silence to the next */

@@ -13,7 +13,7 @@
 
 /* Print a line on standard output, or on standard error as warnx(3) does. A
  * line that would block is dropped: a callback that waits for the reader of a
- * log stops the whole loop. What poll(2) calls writable has room for one. */
+ * log stops the whole loop. If poll(2) says writable, a line has room. */
 __attribute__((format(printf, 2, 3))) static void print_line(
     FILE *stream, const char *format, ...)
 {

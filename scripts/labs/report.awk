@@ -68,7 +68,7 @@ $1 == "pass" { steps = steps "      " paint(32, "✓") " " (zh ? $3 : $2) "\n" }
 $1 == "fail" { put("      " paint(31, "✗") " " (zh ? $3 : $2)) }
 $1 == "sent" { line(say("sent    ", "发送"), zh ? $3 : $2) }
 $1 == "expected" { line(say("expected", "期望"), quote(zh ? $3 : $2)) }
-$1 == "came" { nothing = $2 == ""; line(say("came    ", "收到"), quote(zh ? $3 : $2)) }
+$1 == "came" { nothing = $2 == ""; line(say("received", "收到"), quote(zh ? $3 : $2)) }
 $1 == "mark" && !nothing {
   put(sprintf("          %*s%s", (zh ? 6 : 10) + $2, "", paint(31, "^") " " \
     ($3 > $4 + 0 ? say("too much from here on", "从这里起是多余的") \

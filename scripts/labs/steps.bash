@@ -169,7 +169,7 @@ tell_status() { # STATUS
 # student's file, and where the memory was freed.
 tell_sanitizer() {
   local summary
-  summary=$(sed -nE 's/^.*runtime error: (.*)/\1/p; s/^==[0-9]+==ERROR: (AddressSanitizer: [a-zA-Z-]+).*/\1/p; s/^==[0-9]+==(AddressSanitizer: hard rss limit).*/\1/p; s/^==[0-9]+==ERROR: (LeakSanitizer).*/\1: memory is never freed/p' "$WORK/stderr" 2>/dev/null | head -n 1)
+  summary=$(sed -nE 's/^.*runtime error: (.*)/\1/p; s/^==[0-9]+==ERROR: (AddressSanitizer: (attempting )?[a-zA-Z-]+).*/\1/p; s/^==[0-9]+==(AddressSanitizer: hard rss limit).*/\1/p; s/^==[0-9]+==ERROR: (LeakSanitizer).*/\1: memory is never freed/p' "$WORK/stderr" 2>/dev/null | head -n 1)
   [[ $summary ]] || return 0
   record report "$summary" "${summary/: memory is never freed/：有内存一直没有释放}"
   # If the base was not freed, much else is reported with it: show only the base.
@@ -200,18 +200,20 @@ nap() { # SECONDS
 # stopped for exceeding its limits, or when it is idle, because then nothing more will
 # happen. A long wait polls less often.
 until_true() { # COMMAND...
-  local end pause=2 seen='' since delay
+  local end pause=2 seen='' since delay ours delays
   now_ms
   end=$((MS + LIMIT_MS * PATIENCE / 10)) since=$MS
-  note_delay
-  delay=$DELAY
+  note_delays
+  delays=("${DELAYS[@]}")
   until "$@"; do
     now_ms
     [[ ! -s $WORK/stopped ]] || return 1
     if ((MS >= end)); then
-      # The time in which a busy machine let nothing run does not count.
-      note_delay
-      end=$((end + DELAY - delay)) delay=$DELAY
+      # The time in which a busy machine let the program or us wait does not count;
+      # we may both have waited at the same time, so it is the longer of the two.
+      note_delays
+      ours=$((DELAYS[1] - delays[1])) delay=$((DELAYS[0] - delays[0]))
+      end=$((end + (delay > ours ? delay : ours))) delays=("${DELAYS[@]}")
       ((MS < end)) || return 1
     fi
     if ((pause >= 20)); then
@@ -228,14 +230,14 @@ until_true() { # COMMAND...
   done
 }
 
-# Set DELAY to the milliseconds in which the program and this script were ready to run,
+# Set DELAYS to the milliseconds in which the program, and this script, were ready to run,
 # but other processes had the processor: see proc(5), schedstat.
-note_delay() {
+note_delays() {
   local pid delay
-  DELAY=0
+  DELAYS=()
   for pid in "${PID:-${RUN:-none}}" "$BASHPID"; do
-    { read -r _ delay _ <"/proc/$pid/schedstat"; } 2>/dev/null || continue
-    DELAY=$((DELAY + delay / 1000000))
+    { read -r _ delay _ <"/proc/$pid/schedstat"; } 2>/dev/null || delay=0
+    DELAYS+=($((delay / 1000000)))
   done
 }
 

@@ -154,12 +154,14 @@ function one_line(page, text) {
   }
 }
 
-# A fenced block: ticks[page] is how many backticks have to end it. One that is
-# indented, in a list, is compared as text.
+# A fenced block, which may be indented, in a list: ticks[page] is how many
+# backticks have to end it.
 function begin_block(page, text,    k, f, info) {
   info = text
-  sub(/^ *```+ */, "", info)
-  ticks[page] = match(text, /^```+/) ? RLENGTH : 0
+  sub(/^ */, "", info)
+  match(info, /^```+/)
+  ticks[page] = RLENGTH
+  sub(/^```+ */, "", info)
   k = last[page]
   f = ++blocks[page, k]
   block_at[page, k, f] = lines[page]

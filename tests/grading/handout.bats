@@ -217,6 +217,12 @@ unpack() { # SUBMISSION [LABS]
   assert_output ""
 }
 
+@test "the Gradescope zip can make the certificates that labs need" {
+  unpack /dev/null
+  run -0 "$AUTOGRADER/source/scripts/certificates" "$BATS_TEST_TMPDIR/certificates"
+  [[ -s $BATS_TEST_TMPDIR/certificates/expired.pem ]]
+}
+
 @test "a Gradescope submission without the file of the lab gets none of its points" {
   unpack /dev/null 03-tiny
   rm "$AUTOGRADER/submission/tiny.c"

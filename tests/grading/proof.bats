@@ -34,9 +34,9 @@ keep_mutant() { # NAME
   assert_failure
   assert_line --regexp '^tiny +. +[a-zA-Z]+ +passes    0 of 1$'
   assert_line '  it fails the check answers at another step: nothing else comes back'
-  sed -i 's/^Fails: .*/Fails: answers, at "nothing else\n  comes back"\nSays:  nothing came/' "$LAB"/mutants/says-hello.patch
+  sed -i 's/^Fails: .*/Fails: answers, at "nothing else\n  comes back"\nSays:  nothing received/' "$LAB"/mutants/says-hello.patch
   run scripts/labs/teacher/test-labs tiny
-  assert_line '  the report of answers does not say: nothing came'
+  assert_line '  the report of answers does not say: nothing received'
 }
 
 @test "make test-labs fails for a mutant that another check catches than the one it names" {
@@ -94,7 +94,8 @@ Fails: answers, at "nothing else comes back"'
     >"$BATS_TEST_TMPDIR/bin/xargs"
   chmod +x "$BATS_TEST_TMPDIR/bin/xargs"
   PATH=$BATS_TEST_TMPDIR/bin:$PATH run make -s test-labs QUICK=1
-  (($(grep -c ' fails    passes    1 of 1$' <<<"$output") == 5)) || fail "$output"
+  labs=(chapters/*/labs/*/)
+  (($(grep -c ' fails    passes    1 of 1$' <<<"$output") == ${#labs[@]} / 5)) || fail "$output"
 }
 
 @test "make test-labs fails for a mutant that passes" {
@@ -112,6 +113,15 @@ Fails: answers, at "nothing else comes back"'
   run scripts/labs/teacher/test-labs --update tiny
   assert_failure
   assert_line --regexp '^tiny +4  BAD      BAD       0 of 5$'
+}
+
+@test "make test-labs fails for a lab whose helper differs from another lab's" {
+  cp -r "$ROOT/chapters/03-event/labs/shared-event" chapters/03-event/labs
+  keep_mutant leaks-clients
+  sed -i '/^static int parse_port/,/^}/s/port > 65535/port >= 65536/' "$LAB/solution/tiny.c"
+  run scripts/labs/teacher/test-labs tiny
+  assert_failure
+  assert_line --regexp "^  $LAB/solution/tiny.c: parse_port differs from the one in chapters/03-event/labs/"
 }
 
 @test "make test-labs fails for a lab with a TODO, with too few mutants, or with the engine's variables" {

@@ -72,7 +72,7 @@ MINUTE='s/^    if \(bufferevent_enable\(conn->bev, EV_READ/    struct timeval mi
   assert_success
   try "$story" "$print"
   assert_failure
-  assert_line --regexp 'came +2\.[0-9].* poll '
+  assert_line --regexp 'received +2\.[0-9].* poll '
 }
 
 @test "short_writes lets the kernel take little at a time" {
@@ -115,7 +115,7 @@ MINUTE='s/^    if \(bufferevent_enable\(conn->bev, EV_READ/    struct timeval mi
   # From the 41st on, each gets the line of the first.
   try "$story" "$WHEN_READ static int count; if (++count > 40) { bufferevent_write(bev, \"I am 1\\\\n\", 7); return; }"
   assert_line '          sent      I am 41\n'
-  assert_line '          came      I am 1\n'
+  assert_line '          received  I am 1\n'
   assert_line '          this was client 41 of 60'
 }
 

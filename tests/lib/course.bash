@@ -10,9 +10,8 @@
 # after a while is not run. So a chapter's tests end within a minute, whatever
 # the program does.
 
-bats_load_library bats-support
-bats_load_library bats-assert
-bats_require_minimum_version 1.5.0
+# shellcheck source=tests/lib/assertions.bash
+source "${BASH_SOURCE[0]%/*}/assertions.bash"
 # shellcheck source=tests/lib/terminal.bash
 source "${BASH_SOURCE[0]%/*}/terminal.bash"
 # shellcheck source=scripts/lib/process.bash
@@ -88,42 +87,80 @@ course() { # NAME [ARG...]
   timeout -k 1 "$LIMIT" "${UNDER_COMMAND[@]}" "$path" "${@:2}"
 }
 
+# Whether a source of a chapter is no program, but a part of some: it has a header.
+is_part() { # FILE.c
+  [[ -f ${1%.c}.h ]]
+}
+
+# For setup_file: run programs that print the same each time, at the same time.
+print_once() { # NAME...
+  local name
+  for name in "$@"; do
+    (
+      set +e
+      course "$name" >"$BATS_FILE_TMPDIR/$name" 2>"$BATS_FILE_TMPDIR/$name.errors"
+      echo "$?" >"$BATS_FILE_TMPDIR/$name.status"
+    ) &
+  done
+  wait
+}
+
+# What a program prints, or has printed in print_once, and its exit status.
+printed() { # NAME
+  if [[ ! -e $BATS_FILE_TMPDIR/$1.status ]]; then
+    course "$1"
+  else
+    cat "$BATS_FILE_TMPDIR/$1"
+    return "$(<"$BATS_FILE_TMPDIR/$1.status")"
+  fi
+}
+
+# The lines that a program prints below a title, which may end with a colon, without
+# their first two blanks.
+scene() { # NAME TITLE
+  printed "$1" | awk -v title="$2" '
+    /^[^ ]/ { inside = $0 == title || $0 == title ":" }
+    inside && /^ / { print substr($0, 3) }'
+}
+
 # Build a private copy of a program with other compiler flags, or from a source
 # changed by a sed script; the script must change something. The other parts of a
-# sample stay as they are; NAME/PART changes the part PART.c in place of NAME.c.
+# program stay as they are; NAME/PART changes the part PART.c in place of NAME.c. The
+# tests of a file share what they build alike.
 build_own() { # NAME[/PART] SED-SCRIPT [FLAG...]
-  local name=${1%/*} changed=${1#*/}.c from folder part all parts=()
-  folder=$ROOT/samples/$name
-  from=$(source_of "$name")
-  all=("$folder"/*.c)
-  [[ -d $folder ]] || all=("$from")
-  for part in "${all[@]}"; do
+  local name=${1%/*} key built lock
+  key=$(printf '%s\n' "$@" | cksum)
+  built=$SHARED/$name.${key%% *}
+  exec {lock}>"$built.lock"
+  flock "$lock"
+  [[ -x $built ]] || compile_own "$built" "$@"
+  exec {lock}>&-
+  ln -sf "$built" "$BATS_TEST_TMPDIR/$name"
+}
+
+compile_own() { # OUTPUT NAME[/PART] SED-SCRIPT [FLAG...]
+  local changed=${2#*/}.c from part all parts=() folders=()
+  from=$(BROKEN='' source_of "${2%/*}")
+  mapfile -t all < <("$ROOT/scripts/lib/build-line" --parts "$from")
+  for part in "$from" "${all[@]}"; do
+    folders+=(-I "${part%/*}")
     [[ ! ${BROKEN-} || ! -f $BROKEN/${part##*/} ]] || part=$BROKEN/${part##*/}
     [[ ${part##*/} == "$changed" ]] || { parts+=("$part") && continue; }
-    sed -E "$2" "$part" >"$BATS_TEST_TMPDIR/$changed"
-    [[ -z $2 ]] || ! cmp -s "$part" "$BATS_TEST_TMPDIR/$changed" || fail "no change: $2"
+    sed -E "$3" "$part" >"$BATS_TEST_TMPDIR/$changed"
+    [[ -z $3 ]] || ! cmp -s "$part" "$BATS_TEST_TMPDIR/$changed" || fail "no change: $3"
   done
   # shellcheck disable=SC2046 # the flags are words
-  cc -std=gnu11 -g "${@:3}" -I "$folder" -o "$BATS_TEST_TMPDIR/$name" \
+  cc -std=gnu11 -g "${@:4}" "${folders[@]}" -o "$1" \
     "$BATS_TEST_TMPDIR/$changed" "${parts[@]}" \
     $(pkg-config --cflags --libs-only-L libevent) \
-    $(sed -n 's/^ \* Build: .*\.c //p' "$from")
+    $("$ROOT/scripts/lib/build-line" --libraries "$from")
 }
 
 # See leaks also where the programs were built without the sanitizers. Stale
 # pointers in a stack frame that was left are not to hide one.
 find_leaks_in() { # NAME
   ASAN_OPTIONS+=:detect_stack_use_after_return=1
-  [[ ! ${UNDER-} && $BUILD != */asan ]] || return 0
-  local built=$SHARED/$1.leaks lock # once for all tests of a file
-  exec {lock}>"$built.lock"
-  flock "$lock"
-  if [[ ! -x $built ]]; then
-    build_own "$1" "" -fsanitize=address
-    mv "$BATS_TEST_TMPDIR/$1" "$built"
-  fi
-  exec {lock}>&-
-  ln -s "$built" "$BATS_TEST_TMPDIR/$1"
+  [[ ${UNDER-} || $BUILD == */asan ]] || build_own "$1" "" -fsanitize=address
 }
 
 # Start a program in the background, without waiting for it. FDS limits its
@@ -213,13 +250,36 @@ close_client() { # FD
   eval "exec $1>&-"
 }
 
-# A line goes there and comes back, in capitals if CAPITALS is set.
+# A line goes there and comes back, in capitals if CAPITALS is set, behind its length
+# if LENGTHS is set.
 assert_talks() { # FD
   local reply expected="hello $1"
   [[ ! ${CAPITALS-} ]] || expected=${expected^^}
+  [[ ! ${LENGTHS-} ]] || expected="${#expected} $expected"
   echo "hello $1" >&"$1"
   read -r -t "$LIMIT" -u "$1" reply || fail "client $1 is not answered"
   assert_equal "$reply" "$expected"
+}
+
+# So many clients are connected at the same time, and each is answered. CLIENTS are
+# their descriptors.
+assert_talks_to_many() { # COUNT
+  local fd
+  CLIENTS=()
+  while ((${#CLIENTS[@]} < $1)); do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+    CLIENTS+=("$fd")
+  done
+  for fd in "${CLIENTS[@]}"; do
+    assert_talks "$fd"
+  done
+}
+
+close_clients() {
+  local fd
+  for fd in "${CLIENTS[@]}"; do
+    close_client "$fd"
+  done
 }
 
 # A client that sends 80,000 bytes and is gone before the first is answered:
@@ -288,13 +348,17 @@ start_late_reader() { # FILE
   settle "$PID"
 }
 
+# The kernel is to keep next to nothing of the answers, so that the server has to.
+build_with_small_buffers() { # SERVER
+  build_own "$1" \
+    's/^(    int on = 1;)$/\1\n    int few = 4096;\n\n    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, \&few, sizeof(few));/' -O2
+}
+
 # A client sends 4,000 single bytes and reads nothing: each is a read of the server,
 # and may cost it a piece of memory of its own.
 keeps_single_bytes_small() { # SERVER
   local before
-  # The kernel is to keep next to nothing, so that the server has to.
-  build_own "$1" \
-    's/^(    int on = 1;)$/\1\n    int few = 4096;\n\n    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, \&few, sizeof(few));/' -O2
+  build_with_small_buffers "$1"
   start "$1"
   before=$(memory_of "$PID")
   # shellcheck disable=SC2016 # perl's own $
@@ -387,6 +451,22 @@ kill_quietly() { # PID
     within 5000 has_ended "$1" || :
     sleep 0.02
   } 2>/dev/null
+}
+
+# --- what strace sees and does ---
+
+need_strace() {
+  command -v strace >/dev/null || skip "strace is not installed"
+  [[ ! ${UNDER-} && $BUILD != */asan ]] || skip "strace sees valgrind's and the sanitizers' own calls"
+}
+
+# Follow the program PID; what strace sees goes into the file "trace".
+trace() { # STRACE-OPTION...
+  need_strace
+  : >"$BATS_TEST_TMPDIR/strace.log" # what the one before has said does not count
+  strace -o "$BATS_TEST_TMPDIR/trace" "$@" -p "$PID" 2>"$BATS_TEST_TMPDIR/strace.log" 3>&- &
+  OTHERS+=($!)
+  wait_for grep -q attached "$BATS_TEST_TMPDIR/strace.log"
 }
 
 # --- the end of a test, and of a file that is late ---

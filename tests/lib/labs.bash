@@ -1,9 +1,8 @@
 # labs.bash -- a course with one lab, for the tests of what makes, checks, grades
 # and hands out labs: `tiny`, the template of scripts/labs/teacher/new-lab, filled in.
 
-bats_load_library bats-support
-bats_load_library bats-assert
-bats_require_minimum_version 1.5.0
+# shellcheck source=tests/lib/assertions.bash
+source "${BASH_SOURCE[0]%/*}/assertions.bash"
 # shellcheck source=tests/lib/terminal.bash
 source "${BASH_SOURCE[0]%/*}/terminal.bash"
 

@@ -1,5 +1,6 @@
 # servers.bash -- what the tests of every server ask, whatever it answers. Load it
-# after course.bash. A server that answers in capitals has CAPITALS set.
+# after course.bash. A server that answers in capitals has CAPITALS set, one that
+# answers with the length of a line LENGTHS.
 #
 # shellcheck disable=SC2034,SC2154,SC2004 # course.bash and bats use them, or set them
 
@@ -159,10 +160,10 @@ ends_while_it_looks_up_a_name() { # NAME
   assert_output "status 143"
 }
 
-# With room for 256 kB more, and 40 clients that send and do not read, some clients
-# are dropped; the server and the others live on. (The sanitizers and valgrind need
-# more room than that.)
-drops_clients_that_find_no_memory() { # NAME
+# With room for 256 kB more, and 40 clients that send (a text again and again) and do
+# not read, some clients are dropped; the server and the others live on. (The
+# sanitizers and valgrind need more room than that.)
+drops_clients_that_find_no_memory() { # NAME [TEXT]
   local UNDER_COMMAND=() size
   build_own "$1" "" -O2
   start "$1"
@@ -170,7 +171,7 @@ drops_clients_that_find_no_memory() { # NAME
   prlimit --pid "$PID" "--as=$(((size + 256) * 1024))"
   # shellcheck disable=SC2016 # perl's own $
   perl -MSocket=:all -MPOSIX -e '
-    my ($port, @all) = shift;
+    my ($port, $text, @all) = (shift, shift);
     $SIG{PIPE} = "IGNORE";
     for (1 .. 40) {
       socket(my $s, PF_INET, SOCK_STREAM, 0) or die "socket: $!";
@@ -180,11 +181,11 @@ drops_clients_that_find_no_memory() { # NAME
       push @all, $s;
     }
     for (;;) {
-      for my $s (@all) { 1 while syswrite($s, "x" x 65536) }
+      for my $s (@all) { 1 while syswrite($s, $text x (65536 / length $text)) }
       select(undef, undef, undef, 0.05);
-    }' "$PORT" 3>&- &
+    }' "$PORT" "${2:-x}" 3>&- &
   OTHERS+=($!)
-  wait_for_line "cannot (queue|read|serve|watch)"
+  wait_for_line "cannot (queue|read|serve|watch)|Cannot allocate memory"
   kill -KILL $!
   wait $! 2>/dev/null || true
   open_client 5

@@ -579,7 +579,7 @@ answers_of() { # BYTES
   took=$(($(milliseconds) - begin))
   ((took >= 1900)) || fail "25 lines took $took ms"
   settled "$ann"
-  assert_equal "$LINES" "* not so fast: the rest of your lines waits"
+  assert_equal "$LINES" "* too fast: your other lines have to wait"
 }
 
 @test "chat-server answers others at once while one floods, and keeps its memory" {
@@ -590,7 +590,7 @@ answers_of() { # BYTES
   before=$(memory_of "$PID")
   yes "this is a flood" >&"$ann" 2>/dev/null 3>&- &
   OTHERS+=($!)
-  hears "$ann" "* not so fast"
+  hears "$ann" "* too fast"
   settle "$PID"
   for _ in {1..5}; do
     begin=$(milliseconds)
@@ -948,7 +948,7 @@ on_both() { # PORT COMMANDS
   run -0 alone --etc "$BATS_TEST_TMPDIR/etc" timeout "$LIMIT" bash -c '
     "$0" both.test "$1" >"$2" 2>&1 &
     pid=$!
-    until grep -q "^listening on 127" "$2" || [[ ! -d /proc/$pid ]]; do sleep 0.02; done
+    until grep -qs "^listening on 127" "$2" || [[ ! -d /proc/$pid ]]; do sleep 0.02; done
     port=$(sed -n "s/^listening on .* port //p" "$2" | head -n 1)
     '"$2"'
     kill "$pid" 2>/dev/null

@@ -187,7 +187,7 @@ run_c() { # < SOURCE
 @test "load-gen notices bytes that it has not asked for" {
   start_strange_echo 500 'memcpy(chunk + length, chunk, (size_t)length); conn_echo(conn, chunk, 2 * (size_t)length);'
   measure 1 -s 64 -d 10
-  [[ $stderr == *'wrong answers: 1; the first: byte 0 of an answer: "'*'", which nobody asked for' ]] ||
+  [[ $stderr == *'wrong answers: 1; the first: byte 0 of an answer: "'*'", which was not requested' ]] ||
     fail "$stderr"
 }
 
@@ -633,15 +633,20 @@ END
   [[ ! ${UNDER-} ]] || skip "valgrind has its own malloc"
   [[ $BUILD != */asan ]] || build_own load-gen "" -O2
   start echo-server
-  local path library=$BATS_TEST_TMPDIR/failing-malloc.so n status
+  local path library=$BATS_TEST_TMPDIR/failing-malloc.so n status seconds
   path=$(program load-gen)
   cc -shared -fPIC -o "$library" "$ROOT/tests/lib/failing-malloc.c"
   for ((n = 1; n <= 40; n++)); do
-    status=0
-    FAIL_AT=$n LD_PRELOAD=$library timeout "$LIMIT" "$path" -j -c 2 -w 0 -d 0.02 127.0.0.1 "$PORT" \
-      >"$BATS_TEST_TMPDIR/json" 2>"$BATS_TEST_TMPDIR/said" || status=$?
-    if ((status == 0)); then
+    # A busy machine may leave no time for a request: then for longer.
+    for seconds in 0.02 2; do
+      status=0
+      FAIL_AT=$n LD_PRELOAD=$library timeout "$LIMIT" "$path" -j -c 2 -w 0 -d "$seconds" 127.0.0.1 "$PORT" \
+        >"$BATS_TEST_TMPDIR/json" 2>"$BATS_TEST_TMPDIR/said" || status=$?
+      ((status == 0)) || break
       output=$(<"$BATS_TEST_TMPDIR/json")
+      [[ $output == *'"requests": 0,'* ]] || break
+    done
+    if ((status == 0)); then
       assert_result '.requests > 0 and .unanswered == 0'
     else
       assert_equal "$n: $status" "$n: 1"

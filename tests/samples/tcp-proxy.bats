@@ -827,16 +827,8 @@ build_failing() { # FUNCTION
 @test "tcp-proxy serves 100 clients at once" {
   start_upstream PIPE fork # quicker to start than cat, but holds 64 KiB at most
   start_proxy "127.0.0.1:$UP"
-  for client in {1..100}; do
-    exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
-    clients[client]=$fd
-  done
-  for fd in "${clients[@]}"; do
-    assert_talks "$fd"
-  done
-  for fd in "${clients[@]}"; do
-    close_client "$fd"
-  done
+  assert_talks_to_many 100
+  close_clients
   wait_for_line ", closed$" 100
 }
 

@@ -48,6 +48,34 @@ teardown() {
   assert_output ""
 }
 
+@test "bench holds line-reader's lines and file-server's files against bare epoll and sendfile" {
+  run -0 --separate-stderr scripts/bench line file/1M
+  assert_line --index 2 --regexp '^line +-( +[0-9]+\.[0-9]{2}){6}'
+  assert_line --index 3 --regexp '^file/1M +-( +[0-9]+\.[0-9]{2}){6}'
+  run pgrep -f "build/bench/(line-reader|file-server|bare-buffers|bulk-load)"
+  assert_output ""
+}
+
+@test "bench holds http-server against nginx" {
+  ROUNDS=1 run -0 --separate-stderr scripts/bench http/1K
+  assert_line --index 2 --regexp '^http/1K +-( +[0-9]+\.[0-9]{2}){6}'
+  run pgrep -f "build/bench/http-server|nginx -c /tmp/"
+  assert_output ""
+}
+
+@test "bench holds tls-echo-server's handshakes and records against bare OpenSSL" {
+  ROUNDS=1 run -0 --separate-stderr scripts/bench tls/new tls/64K
+  assert_line --index 2 --regexp '^tls/new +-( +[0-9]+\.[0-9]{2}){6}'
+  assert_line --index 3 --regexp '^tls/64K +-( +[0-9]+\.[0-9]{2}){6}'
+  run pgrep -f "build/bench/(tls-echo-server|bare-tls|tls-load)"
+  assert_output ""
+}
+
+@test "bench holds a common time-out against the heap, without a server" {
+  run -0 --separate-stderr scripts/bench time-outs/100
+  assert_line --index 2 --regexp '^time-outs/100 +-( +[0-9]+\.[0-9]{2}){6} *$'
+}
+
 @test "bench refuses measurements that other work has disturbed, and says so" {
   TOLERANCE=-100000 run -1 --separate-stderr scripts/bench upper/1
   assert_equal "${stderr##*$'\n'}" \
@@ -61,6 +89,43 @@ teardown() {
   done
   PATH=$BATS_TEST_TMPDIR/bin run -1 scripts/bench echo/1
   assert_output "bench: there is no taskset: run ./scripts/setup all"
+}
+
+@test "tls-load counts whole handshakes with bare-tls, and no wrong byte" {
+  scripts/certificates >/dev/null
+  certificate=build/certificates/server
+  # A server that changes the last byte of a record is found out.
+  sed 's/^    sent = SSL_write(conn->ssl, record, length);/    record[length - 1] ^= 1;\n&/' \
+    tests/bench/bare-tls.c >"$BATS_TEST_TMPDIR/wrong-tls.c"
+  run -1 cmp -s tests/bench/bare-tls.c "$BATS_TEST_TMPDIR/wrong-tls.c"
+  for source in tests/bench/{bare-tls,tls-load}.c "$BATS_TEST_TMPDIR/wrong-tls.c"; do
+    cc -std=gnu11 -Wall -Wextra -Wpedantic -Wshadow -Werror -fsanitize=address,undefined \
+      -o "$BATS_TEST_TMPDIR/$(basename "$source" .c)" "$source" -lssl -lcrypto
+  done
+  for server in bare-tls wrong-tls; do
+    "$BATS_TEST_TMPDIR/$server" "$certificate.pem" "$certificate.key" 127.0.0.1 0 \
+      >"$BATS_TEST_TMPDIR/$server.log" 2>&1 3>&- &
+    PID=$! LOG=$BATS_TEST_TMPDIR/$server.log
+    OTHERS+=("$PID")
+    wait_for_line '^listening on 127.0.0.1 port [0-9]+$'
+    PORT=$(sed 's/.* //' "$LOG")
+    for mode in new 64K; do
+      run --separate-stderr "$BATS_TEST_TMPDIR/tls-load" "$mode" 2 0.5 "$PID" 127.0.0.1 "$PORT"
+      if [[ $server == bare-tls ]]; then
+        assert_success
+        assert_output --regexp '^\{"requests": [1-9]'
+      else
+        assert_failure 1
+        assert_equal "$stderr" "tls-load: an answer is not what was sent"
+      fi
+    done
+  done
+  # A client that reads late gets every byte.
+  PORT=$(sed 's/.* //' "$BATS_TEST_TMPDIR/bare-tls.log")
+  head -c 20000000 /dev/urandom >"$BATS_TEST_TMPDIR/sent"
+  timeout "$LIMIT" socat -t "$LIMIT" - "OPENSSL:127.0.0.1:$PORT,verify=0" <"$BATS_TEST_TMPDIR/sent" |
+    { sleep 0.5 && cat; } >"$BATS_TEST_TMPDIR/got"
+  cmp "$BATS_TEST_TMPDIR/sent" "$BATS_TEST_TMPDIR/got"
 }
 
 @test "bare-epoll, which the servers are held against, does their work" {

@@ -22,6 +22,18 @@ sample() { # PROGRAM
   sample signal-shutdown
 }
 
+@test "priority-queue goes on whichever allocation fails" {
+  sample priority-queue
+}
+
+@test "idle-timeout goes on whichever allocation fails" {
+  sample idle-timeout
+}
+
+@test "line-reader goes on whichever allocation fails" {
+  sample line-reader
+}
+
 @test "chat-server goes on whichever allocation fails" {
   sample chat-server
 }

@@ -17,6 +17,7 @@ copy_course() {
   cd "$ROOT"
   run -0 make help
   for source in chapters/*/*.c; do
+    ! is_part "$source" || continue
     name=$(basename "$source" .c)
     assert_line --regexp "^  $name +[a-z]"
     [[ -x $ROOT/build/$name ]] || fail "build/$name was not built"
@@ -27,7 +28,7 @@ copy_course() {
   cd "$ROOT"
   run -0 make help
   for target in all help demo test asan test-asan test-valgrind test-backends \
-    test-tools test-the-tests lint install-libevent compile_commands.json clean; do
+    test-short test-tools test-the-tests lint install-libevent compile_commands.json clean; do
     assert_line --regexp "^  $target +[^ ]"
   done
 }
@@ -83,6 +84,39 @@ END
   assert_output again
 }
 
+@test "a file of a chapter with a header is a part of the programs that name it, also in another chapter" {
+  copy_course
+  local folder
+  echo 'const char *part(void);' >chapters/03-event/part.h
+  printf '#include "part.h"\nconst char *part(void) { return "once"; }\n' >chapters/03-event/part.c
+  for folder in 03-event 01-install; do
+    cat >"chapters/$folder/in-${folder%%-*}.c" <<END
+/* in-${folder%%-*}.c -- says what its part says.
+ *
+ * Build: cc -I ../03-event -o in-${folder%%-*} in-${folder%%-*}.c ../03-event/part.c -levent
+ */
+#include <stdio.h>
+#include "part.h"
+int main(void)
+{
+    puts(part());
+}
+END
+  done
+  run -0 make -s
+  run -0 ls build
+  refute_line part
+  run -0 build/in-01
+  assert_output once
+  sed -i 's/once/again/' chapters/03-event/part.c
+  touch -d '1 minute ago' build/*
+  run -0 make -s in-01 in-03
+  run -0 build/in-01
+  assert_output again
+  run -0 build/in-03
+  assert_output again
+}
+
 @test "a wrong chapter is an error that lists the chapters" {
   copy_course
   for target in 42 demo-42 test-42; do
@@ -131,7 +165,7 @@ END
   for source in chapters/*/*.c samples/*/*.c; do
     [[ -f $source ]] || continue
     run -0 cc -std=gnu11 -Wall -Wextra -Wpedantic -Wshadow -Wno-unused-parameter \
-      -O2 -fsyntax-only "$source"
+      -O2 -fsyntax-only -I chapters/13-http "$source" # of https-server
     assert_output ""
   done
 }
@@ -161,6 +195,20 @@ END
   assert_line --partial "the reason"
   assert_line --partial "(skipped: no time)"
   assert_equal "${lines[-1]}" "1 passed, 1 failed, 1 skipped"
+}
+
+@test "the parts of the chapters' tests are all of them, each once" {
+  copy_course
+  mkdir tests
+  for i in 01 02 03 04 05 06 07 08; do printf '@test "chapter %s" { true; }\n' "$i" >"tests/$i-x.bats"; done
+  printf '@test "none" { true; }\n' >tests/text.bats
+  for number in 1 3; do
+    # shellcheck disable=SC2016 # for the inner shell
+    run -0 bash -c 'for ((i = 1; i <= $1; i++)); do scripts/test --part "$i/$1"; done | grep "✓" | sort' bash "$number"
+    assert_output "$(printf '✓ chapter %s\n' 01 02 03 04 05 06 07 08)"
+  done
+  run -2 scripts/test --part 4
+  assert_output --partial "usage: "
 }
 
 @test "the test runner fails when a file cannot be read or no test was run" {

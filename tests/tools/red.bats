@@ -8,7 +8,7 @@ setup() {
   OUT=$BATS_TEST_TMPDIR/out
   mkdir -p "$COURSE"/{scripts,tests/lib,build}
   cp -r "$ROOT/scripts/test" "$ROOT/scripts/lib" "$COURSE/scripts"
-  cp "$ROOT/tests/lib/course.bash" "$COURSE/tests/lib"
+  cp "$ROOT/tests/lib/"*.bash "$COURSE/tests/lib"
 }
 
 teardown() {

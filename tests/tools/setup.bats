@@ -14,7 +14,7 @@ setup_file() {
   echo 2.1.12-stable >"$whole/version"
   for name in make bash openssl bats clitest curl ps bwrap git socat \
     strace gdb ss perl diff patch unifdef entr jq zip unzip clang-format shellcheck shfmt cppcheck gawk valgrind jsonschema xmllint \
-    memcached memccp sim_c haproxy gnuplot; do
+    memcached memccp dig dnsmasq sim_c clang haproxy nginx wrk gnuplot; do
     echo '#!/bin/sh' >"$whole/bin/$name"
   done
   # Every stand-in finds the copy that it belongs to beside itself.
@@ -80,7 +80,7 @@ lacks() { # FILE... (below $system)
 }
 
 call_setup() { # ARGUMENT...
-  run --separate-stderr env -i PATH="$system/bin" ${DPKG_LOCK:+DPKG_LOCK="$DPKG_LOCK"} BATS_LIB_PATH="$system/lib" \
+  run --separate-stderr env -i PATH="$system/bin" SBIN= ${DPKG_LOCK:+DPKG_LOCK="$DPKG_LOCK"} BATS_LIB_PATH="$system/lib" \
     "$ROOT/scripts/setup" "$@"
 }
 
@@ -246,7 +246,7 @@ setup: is not root and finds no sudo; run this as root:
   manager apt-get
   call_setup --check
   assert_failure 1
-  assert_output 'missing: gcc libc6-dev make bash pkg-config libevent-dev openssl libssl-dev libunistring-dev bats bats-support bats-assert netcat-openbsd clitest curl procps bubblewrap git socat strace gdb iproute2 perl diffutils patch unifdef entr jq zip unzip memcached libmemcached-tools (run ./scripts/setup)'
+  assert_output 'missing: gcc libc6-dev make bash pkg-config libevent-dev openssl libssl-dev libunistring-dev bats bats-support bats-assert netcat-openbsd clitest curl procps bubblewrap git socat strace gdb iproute2 perl diffutils patch unifdef entr jq zip unzip memcached libmemcached-tools bind9-dnsutils dnsmasq-base (run ./scripts/setup)'
   assert_stderr ''
 }
 

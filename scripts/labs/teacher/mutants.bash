@@ -27,6 +27,7 @@ records_of_check() { # RESULTS
 # names; what is different goes to standard output.
 fails_as_said() { # RESULTS
   local records step
+  [[ ${MUTANT[fails]} ]] || { echo "its file names no check that it has to fail" && return 1; }
   records=$(records_of_check "$1")
   if ! grep -qx failed <<<"$records"; then
     echo "it does not fail the ${MUTANT[kind]} check ${MUTANT[fails]}"
@@ -46,7 +47,7 @@ fails_as_said() { # RESULTS
 reasons() { # RECORDS
   awk -F '\t' '
     $1 == "why" || $1 == "report" { print $2 }
-    $1 == "came" && $2 == "" { print "nothing came" }' <<<"$1"
+    $1 == "came" && $2 == "" { print "nothing received" }' <<<"$1"
 }
 
 # Name in its file the check that the mutant fails, the step and the reason: the

@@ -10,11 +10,12 @@
 starter_report() { # LAB RESULTS LANGUAGE
   # How much of an answer that is cut short comes depends on the kernel.
   LAB_LANGUAGE=$3 "$HERE/../report" "$1" "$2" |
-    sed -E 's/^( +(came|收到) +)[0-9]+ (bytes|字节)$/\1N \3/'
+    sed -E 's/^( +(received|收到) +)[0-9]+ (bytes|字节)$/\1N \3/'
 }
 
 # A part of what is kept: 1 the starter's report, 2 the steps, 3 the reasons.
 kept_part() { # LAB LANGUAGE PART
+  [[ -f $1/mutants/reports.$2.txt ]] || return 0
   awk -v part="$3" '/^# / { n++; next } n == part && NF' "$1/mutants/reports.$2.txt"
 }
 

@@ -7,8 +7,8 @@ test-tools: all ## run the tests of the scripts
 test-grading: ## run the tests of labs, grading and handouts (minutes)
 	@scripts/test tests/grading/*.bats
 
-test-the-tests: all ## put each known defect back: its tests must fail
-	@tests/broken/test-the-tests
+test-the-tests: all ## put known defects back, whose tests must fail (QUICK=1: some)
+	@tests/broken/test-the-tests $(if $(QUICK),--sample)
 
 test-labs: ## prove each lab: starter, solution, mutants (QUICK=1: some)
 	@scripts/labs/teacher/test-labs $(if $(QUICK),--sample) $(LABS)

@@ -1,7 +1,7 @@
 /* pick-backend.c -- finds the answer without libevent: no base is made.
  *
  * Fails: libevent_agrees, at "libevent reports epoll"
- * Says:  nothing came
+ * Says:  nothing received
  */
 #include <err.h>
 #include <stdio.h>

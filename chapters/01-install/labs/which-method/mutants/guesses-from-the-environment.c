@@ -1,7 +1,7 @@
 /* which-method.c -- asks the environment what libevent would do; no base.
  *
  * Fails: libevent_agrees, at "libevent reports epoll"
- * Says:  nothing came
+ * Says:  nothing received
  */
 #include <err.h>
 #include <stdio.h>

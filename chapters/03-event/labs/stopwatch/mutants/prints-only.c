@@ -2,7 +2,7 @@
  *
  * Fails: quits, at "a line that is not a command is reported on standard
  *   error, and the timer goes on"
- * Says:  nothing came
+ * Says:  nothing received
  */
 #include <stdio.h>
 #include <string.h>

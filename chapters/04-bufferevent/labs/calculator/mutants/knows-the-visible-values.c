@@ -2,7 +2,7 @@
  *   Build: cc -o calculator calculator.c -levent_core.
  *
  * Fails: calculates, at "with more spaces and fewer"
- * Says:  nothing came
+ * Says:  nothing received
  */
 #include <netinet/in.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
  *
  * Fails: answers_in_full, at "B sends several questions at once, and
  *   half-closes: all answers arrive"
- * Says:  nothing came
+ * Says:  nothing received
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -2,7 +2,7 @@
  *
  * Fails: idle_clients, at "3 clients connect; the first asked for something,
  *   the last is in the middle of a line"
- * Says:  nothing came
+ * Says:  nothing received
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

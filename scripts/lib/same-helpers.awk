@@ -4,6 +4,8 @@
 # apart:    "FILE:NAME" words; a helper that has to differ there. All files of
 #           that name still have to agree
 # of_labs:  a pattern of the names that are compared in a lab's files
+# own_lines: 1 to print instead how many lines of each file are its own, which
+#           stand in no other file: "LINES FILE"
 
 function base_of(path) {
   sub(/.*\//, "", path)
@@ -27,12 +29,21 @@ function is_compared(helper) {
   return helper !~ own
 }
 
-# Remember a whole function, or compare it with the first one of its name.
+# Remember a whole function, or compare it with the first one of its name. A small
+# lab has no print_line: what it prints, printf(3) and warn(3) do.
 function see(helper, words, key) {
   key = base_of(FILENAME) ":" helper
   if (index(" " apart " ", " " key " ") == 0)
     key = helper
+  if (helper == "print_line")
+    has_print_line = FILENAME
+  else if (helper ~ /^(print_ready|set_nodelay)$/ && has_print_line != FILENAME)
+    key = helper " without print_line"
   seen++
+  files_of[key]++
+  lines_of[FILENAME, key] = gsub(/\n/, "\n", words) + 1
+  if (own_lines)
+    return
   if (!(key in first)) {
     first[key] = words
     where[key] = FILENAME
@@ -42,12 +53,24 @@ function see(helper, words, key) {
   }
 }
 
+function print_own_lines(    place, part, file) {
+  for (place in lines_of) {
+    split(place, part, SUBSEP)
+    if (files_of[part[2]] > 1)
+      lines[part[1]] -= lines_of[place]
+  }
+  for (file in lines)
+    print lines[file], file
+}
+
 BEGIN {
   own = "^(" own ")$"
   of_labs = "^(" of_labs ")$"
-  name = text = ""
+  name = text = has_print_line = ""
   seen = bad = 0
 }
+
+{ lines[FILENAME]++ }
 
 FNR == 1 || /^\/\*/ { comment = "" }
 
@@ -70,4 +93,8 @@ name != "" && /^}/ {
 
 { comment = "" }
 
-END { exit bad || seen == 0 }
+END {
+  if (own_lines)
+    print_own_lines()
+  exit bad || seen == 0
+}
