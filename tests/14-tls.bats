@@ -121,7 +121,7 @@ talks_on_5() {
 
 @test "tls-echo-server says close_notify when it has answered everything (W4)" {
   start_tls tls-echo-server
-  start_peer 300000
+  start_peer 300000 0
   wait_for peer_says "^received 300000 bytes, close_notify$"
 }
 

@@ -1,11 +1,12 @@
 /* tls-peer.c -- a client that sends first and reads late or slowly.
  *
  * usage: tls-peer PORT BYTES [PAUSE [late]]
- * Sends BYTES and reads nothing meanwhile. Prints "sent N bytes" when all are
- * sent, or none has been taken for half a second; then it waits for its end.
- * Else it says close_notify and reads all that comes, with PAUSE milliseconds
- * before each 4096 bytes. With "late" it says close_notify when as many bytes
- * have come. Prints how many bytes came, and how the connection ended.
+ * Sends BYTES and reads nothing meanwhile. Without PAUSE it stops when the
+ * server has taken none for half a second. Prints "sent N bytes"; if these are
+ * not all, it waits until it is ended. Otherwise it sends close_notify and
+ * reads all that comes, with PAUSE milliseconds before each 4096 bytes. With
+ * "late" it sends close_notify when as many bytes have come. Prints how many
+ * bytes came, and how the connection ended.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -35,8 +36,10 @@ static SSL *connect_to(int port)
     return ssl;
 }
 
-/* Only what fits: a write that blocks would never return. */
-static long long send_all(SSL *ssl, long long bytes)
+/* Send what the server takes, and give up when it takes nothing for PATIENCE
+ * milliseconds (-1: never). Returns how many bytes were sent. A write that
+ * blocks would not return when a server stops reading. */
+static long long send_all(SSL *ssl, long long bytes, int patience)
 {
     static char chunk[16384];
     struct pollfd room = {.fd = SSL_get_fd(ssl), .events = POLLOUT};
@@ -51,7 +54,7 @@ static long long send_all(SSL *ssl, long long bytes)
         if (written > 0)
             sent += written;
         else if (SSL_get_error(ssl, written) != SSL_ERROR_WANT_WRITE ||
-                 poll(&room, 1, 500) == 0)
+                 poll(&room, 1, patience) == 0)
             break;
     }
     BIO_socket_nbio(room.fd, 0);
@@ -66,7 +69,7 @@ int main(int argc, char **argv)
 
     signal(SIGPIPE, SIG_IGN);
     SSL *ssl = connect_to(atoi(argv[1]));
-    long long sent = send_all(ssl, bytes);
+    long long sent = send_all(ssl, bytes, argc > 3 ? -1 : 500);
     printf("sent %lld bytes\n", sent);
     fflush(stdout);
     if (sent < bytes)
