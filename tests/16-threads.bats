@@ -51,6 +51,7 @@ the same, callbacks unlocked               at once"
 
 @test "wake-loop and lock-order fail when their output cannot be written" {
   for name in wake-loop lock-order; do
+    # shellcheck disable=SC2016 # for the inner shell
     run -1 bash -c '"$0" >/dev/full' "$(program "$name")"
     assert_output "$name: cannot write to standard output: No space left on device"
   done
