@@ -19,14 +19,14 @@ lab make 2 40
 
 : "${WORDS:=20}"
 
-# A leak is looked for in one check alone, and there thoroughly: what lies on the
-# stack of a main that has returned does not count as in use. Else it would be
-# found in some runs and missed in others.
+# Only one check looks for leaks, and does so thoroughly: a pointer that is left on
+# the stack of main after its return does not count as in use. Otherwise a leak would
+# be found in some runs and missed in others.
 LEAKS=detect_leaks=0
 
-# A program that only has to start and end gets more time for it than a server
-# for an answer: a busy machine may take long to start it. When it has ended, there
-# is nothing to wait for on standard error.
+# A program that only starts and ends gets more time than a server gets for an
+# answer: a busy machine may start it late. After it has ended, no more will come on
+# standard error.
 run_it() { # [ARG...]
   LIMIT_MS=6000 run "$@"
 }

@@ -151,15 +151,15 @@ ends_well() {
   stop_cleanly
 }
 
-# The client, which has sent TEXT, sends no more and gets its counts.
+# The client has sent TEXT. It half-closes now, and gets its counts.
 finish() { # CLIENT
   half_close "$1"
   printf '%b' "$TEXT" >"$WORK/text"
   expect_counts "$1" "$WORK/text"
 }
 
-# A server that is about to end closes the connection first: wait for its end
-# then, so that the report can say how it ended.
+# A server that is about to end closes the connection first: then wait until the
+# process has ended, so that the report can say how.
 expect_counts() { # CLIENT FILE
   local counts
   counts="lines $(wc -l <"$2")\nbytes $(wc -c <"$2")\n"
@@ -177,7 +177,8 @@ vanish() {
   exec {fd}>&-
 }
 
-# The server's end of a connection has seen the client's: state 08, CLOSE_WAIT.
+# The kernel has received the client's end of file on the server's side of the
+# connection: state 08, CLOSE_WAIT.
 has_half_closed() {
   awk -v port="$(printf ':%04X' "$PORT")" '$2 ~ port && $4 == "08" { found = 1 } END { exit !found }' /proc/net/tcp
 }

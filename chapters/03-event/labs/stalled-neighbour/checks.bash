@@ -160,9 +160,9 @@ fill() { # CLIENT [MB]; without MB: the file CLIENT.sent
   until_true is_full "$1" || true
 }
 
-# Nothing moves for 10 looks in which both sleep, or for 50 if the program is busy
-# or has not had its turn. The kernel takes a megabyte also of what the program
-# never reads, so less is no sign.
+# No byte moves in 10 samples in which both processes sleep, or in 50 if the program
+# is busy or waits for the processor. The kernel accepts about a megabyte even if the
+# program never reads, so less than that proves nothing.
 is_full() { # CLIENT
   local taken
   has_ended "${CLIENT[$1]}" && return
@@ -179,8 +179,8 @@ is_full() { # CLIENT
   ((quiet >= 50))
 }
 
-# More than once: when the kernel moves its buffers about, a server that stands
-# still in a write may come through for a moment.
+# Ask more than once: when the kernel resizes its buffers, a server that blocks in a
+# write may get through for a moment.
 expect_talks() { # CLIENT
   local i
   for ((i = 0; i < 5; i++)); do
@@ -189,7 +189,8 @@ expect_talks() { # CLIENT
   done
 }
 
-# Where the first wrong byte is depends on the kernel's buffers: it is not told.
+# The place of the first wrong byte depends on the kernel's buffers, so the report
+# does not say it.
 expect_all() { # CLIENT
   local size
   size=$(stat -c %s "$WORK/$1.sent")
@@ -200,7 +201,7 @@ expect_all() { # CLIENT
   fail "other bytes came back than were sent" "收回的字节与发出的不同"
 }
 
-# Memory that was given back since counts too: VmHWM of proc(5).
+# The peak counts, also if the memory was freed since: VmHWM of proc(5).
 expect_peak_within() { # KB
   local grew=$(($(awk '/^VmHWM/ { print $2 }' "/proc/$PID/status") - MEMORY))
   ((grew <= $1)) || fail "the program's memory grew by more than $1 kB" "程序的内存增长超过 $1 kB"

@@ -206,7 +206,7 @@ not_before() { # MS
   ((MS >= due - 20)) || fail "the timer fired too early" "定时器触发得太早"
 }
 
-# For three times as long as it would take.
+# Watch for three times as long as the timer would take.
 no_more_firing() { # MS
   local before after
   before=$(grep -c '^fired' "$WORK/stdout")

@@ -10,7 +10,7 @@ secret() { # PLAYER ROUND
   echo $((1 + (SEED + 37 * $1 + 61 * $2) % 100))
 }
 
-# A player joins, and gets a number.
+# A player joins, and receives a number.
 join_game() { # CLIENT NUMBER [SOCAT-OPTION]
   connect "$1" "${3-}"
   expect "$1" "player $2: guess a number from 1 to 100\n"
@@ -170,9 +170,9 @@ silent_player() {
   expect_answer B "right in [0-9]+ tries"
 }
 
-# B guesses, and hits when A has been told something. If this machine holds up the
-# check itself for so long that B is silent too, that is no fault of the program:
-# fails, to be tried again with new players, twice.
+# B guesses until A has received a message, then guesses right. A busy machine may
+# delay the check itself, so that B was silent for too long as well. The program is
+# not to blame for that: the function fails, and is tried again twice with new players.
 guess_on() { # NUMBER-OF-B MS
   local i last=$MS guess=0
   for ((i = 0; i < 100 && !guess; i++)); do

@@ -23,9 +23,9 @@ ask_in_a_row() { # DESCRIPTOR SIZE
   done
 }
 
-# Says quick or slow. The best of four tries has to be quick: what else runs on
-# the machine may spoil some, while the defect slows them all. The first row is
-# not timed: the kernel learns from it that the two take turns.
+# Prints "quick" or "slow". The best of four tries has to be quick: other work on
+# the machine may delay some of them, and the defect delays all. The first row is not
+# timed: in it the kernel learns that client and server take turns.
 take_times() { # SIZE
   local try began asker LC_ALL=C limit=$((6 * PATIENCE < 160 ? 6 * PATIENCE : 160))
   exec {asker}<>"/dev/tcp/127.0.0.1/$PORT"

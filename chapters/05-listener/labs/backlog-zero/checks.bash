@@ -101,7 +101,8 @@ keeps_its_port() {
   expect_greeting B 2
 }
 
-# Tell it to listen anew, and wait for its ready line, which is this one of all.
+# Tell the program to listen anew, and wait for its ready line, the last of the
+# lines that this number says.
 listen_anew() { # COUNT
   signal HUP
   expect_line "$READY" "$1"

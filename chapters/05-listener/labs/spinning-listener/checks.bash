@@ -7,14 +7,14 @@ STILL_MS=$LIMIT_MS # the listener pauses; the kernel tries again after 1 s when 
 MAX_DESCRIPTORS=$FDS
 MAX_OUTPUT=$((64 << 20)) # a check reports a flood, not the limit
 
-# Silent clients, so many more than the program has descriptors for that some of
-# them have to wait; or only so many that PLACES are left. The program has taken
-# all that it can when this returns.
+# Connect silent clients: more than the program has descriptors for, so that some
+# have to wait; or, with PLACES, so few that this many descriptors are left. When it
+# returns, the program has accepted as many as it can.
 fill() { # [PLACES]
   local i fd timer
   SILENT=$FDS
   [[ ! ${1-} ]] || SILENT=$((FDS - $(taken) - $1))
-  # Where the backlog is short, to connect would take for ever.
+  # With a short backlog, connect would never return.
   trap : ALRM
   (
     trap - EXIT TERM
@@ -43,7 +43,7 @@ taken() {
   find "/proc/$PID/fd" -mindepth 1 -printf '%f\n' 2>/dev/null | awk -v n="$FDS" '$1 < n' | wc -l
 }
 
-# The silent ones leave.
+# The silent clients close.
 empty() {
   local i
   for ((i = 0; i < SILENT; i++)); do half_close "silent$i"; done
@@ -57,8 +57,8 @@ expect_all_kept() {
   done
 }
 
-# Look at it 25 times in half a second: how often is it at work, and how many
-# lines does it write? A machine that is busy with others changes neither.
+# Take 25 samples in half a second: in how many does the program run, and how many
+# lines does it write? Other work on the machine does not raise either number.
 watch_it_wait() {
   local i stat before began
   now_ms
@@ -154,7 +154,7 @@ serves_on() {
     began=$MS
     ask_a "$FIRST $i"
     now_ms
-    # A machine that is busy with others may hold up some of them.
+    # A busy machine may delay some of them.
     ((MS - began >= 15)) || prompt=$((prompt + 1))
   done
   ((4 * prompt >= ROUNDS)) || fail "the answers arrive too late" "应答太慢"

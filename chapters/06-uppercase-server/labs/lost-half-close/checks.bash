@@ -10,9 +10,9 @@ message() { # BYTES
   LC_ALL=C tr '[:lower:]' '[:upper:]' <"$WORK/message" >"$WORK/answer"
 }
 
-# The answer and then the end, nothing else.
+# The answer arrives, then the end of file, and nothing else.
 expect_whole() { # CLIENT FILE
-  # Where the kernel has dropped a segment, it tries again later and later.
+  # After a dropped segment the kernel waits longer and longer before it tries again.
   local size came LIMIT_MS=8000 STILL_MS=8000
   size=$(stat -c %s "$2")
   until_more "$1" "$size"
@@ -88,7 +88,7 @@ check 1 "A client that half-closes" however_late \
   "the same holds when the client reads minutes later" \
   "几分钟之后才读也一样"
 however_late() {
-  # A minute is a second then, or longer on a slow machine.
+  # With this a minute lasts a second, or longer on a slow machine.
   fast_clock $((600 / PATIENCE))
   step "A sends $BIG bytes and half-closes, and does not read for two minutes (the clock runs fast)" "A 发出 $BIG 字节并半关闭，两分钟不读取（时钟调快）"
   start

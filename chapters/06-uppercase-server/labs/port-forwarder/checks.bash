@@ -3,10 +3,10 @@
 lab make 4 60
 : "${COUNT:=20}" "${QUESTION:=who is there?}" "${ANSWER:=nobody}" "${MEGABYTES:=24}" "${SEED:=1}"
 
-# The check is the upstream too: each of its connections is a peer with a name,
-# which must listen before the program connects. One from before the start could
-# not be half-closed: a child of the start holds its input open. So the first
-# only finds a free port.
+# The check is the upstream too: each of its connections is a peer with a name, which
+# has to listen before the program connects. A peer made before the program starts
+# could not be half-closed, since the process that starts the program inherits the
+# peer's input. So the first peer only finds a free port.
 start_forwarder() { # PEER
   listen any
   UPSTREAM=$PORT
@@ -22,7 +22,7 @@ upstream() { # PEER [SOCAT-OPTION]
   PORT=$forwarder
 }
 
-# The upstream sends back what comes, and serves as many as connect. Sets UPSTREAM.
+# Start an upstream that echoes, for any number of connections. Sets UPSTREAM.
 listen_for_many() {
   : >"$WORK/echo.log"
   (
@@ -36,9 +36,10 @@ listen_for_many() {
   [[ $UPSTREAM ]] || fail "the check cannot listen" "检查程序无法监听"
 }
 
-# Where a message is cut depends on timing, so the report does not say it.
+# The place at which a message is cut depends on timing, so the report does not say
+# it.
 expect_whole() { # PEER FILE
-  # Where the kernel has dropped a segment, it tries again later and later.
+  # After a dropped segment the kernel waits longer and longer before it tries again.
   local size LIMIT_MS=8000 STILL_MS=8000
   size=$((AT[$1] + $(stat -c %s "$2")))
   until_more "$1" "$size"

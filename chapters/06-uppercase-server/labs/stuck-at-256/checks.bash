@@ -14,8 +14,8 @@ upper() {
   LC_ALL=C tr '[:lower:]' '[:upper:]'
 }
 
-# The answer, then the end, nothing else. Where it goes wrong depends on how
-# the kernel cut a long message, so the report does not say it.
+# The answer arrives, then the end of file, and nothing else. The place of the first
+# wrong byte depends on how the kernel cut the message, so the report does not say it.
 expect_whole() { # CLIENT FILE
   local size came LIMIT_MS=8000 STILL_MS=8000
   size=$(stat -c %s "$2")

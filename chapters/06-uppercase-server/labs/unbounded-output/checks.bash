@@ -10,10 +10,10 @@ message() { # MIB
   LC_ALL=C tr '[:lower:]' '[:upper:]' <"$WORK/message" >"$WORK/answer"
 }
 
-# The answer, then the end, nothing else. Where it goes wrong depends on the
-# kernel's buffers, so the report does not say it.
+# The answer arrives, then the end of file, and nothing else. The place of the first
+# wrong byte depends on the kernel's buffers, so the report does not say it.
 expect_whole() { # CLIENT FILE
-  # Where the kernel has dropped a segment, it tries again later and later.
+  # After a dropped segment the kernel waits longer and longer before it tries again.
   local size came LIMIT_MS=8000 STILL_MS=8000
   size=$(stat -c %s "$2")
   until_more "$1" "$size"
@@ -28,7 +28,7 @@ expect_whole() { # CLIENT FILE
   expect_closed "$1"
 }
 
-# B, which reads, gets answers as if it were alone.
+# B reads, and gets its answers as if it were the only client.
 expect_answer_for_b() {
   send B "$WORDS\n"
   expect B "${WORDS^^}\n"
@@ -81,7 +81,7 @@ send_and_wait() { # CLIENT FILE
 
 # The client reads until it has the whole file.
 read_on() { # CLIENT FILE
-  # Where the kernel has dropped a segment, it tries again later and later.
+  # After a dropped segment the kernel waits longer and longer before it tries again.
   local size LIMIT_MS=20000 STILL_MS=20000
   size=$(stat -c %s "$2")
   AT[$1]=0
@@ -157,8 +157,8 @@ answers_the_others() {
   for ((i = 0; i < COUNT; i++)); do expect_whole "c$i" "$WORK/message"; done
 }
 
-# A client with a small buffer that sends the file, half-closes, and takes so many
-# bytes of the answer as it is told to, or the rest.
+# A client with a small buffer sends the file and half-closes. It reads as many bytes
+# of the answer as it is told to, or all the rest.
 slow() { # CLIENT FILE
   local to
   # shellcheck disable=SC2016 # for the shell that gets the socket as 0 and 1
@@ -184,7 +184,7 @@ check 1 "A client that does not read" keeps_the_slow \
   "a slow reader is kept, a client that reads nothing for a minute is dropped" \
   "读得慢的客户端不会被断开，一分钟什么也没读的才断开"
 keeps_the_slow() {
-  # A minute is a second then, or longer on a slow machine.
+  # With this a minute lasts a second, or longer on a slow machine.
   local i since second=$((100 * PATIENCE)) piece=70000 LIMIT_MS=$((2 * LIMIT_MS)) STILL_MS=$((2 * LIMIT_MS))
   fast_clock $((600 / PATIENCE))
   step "A sends $MEGABYTES MiB, and reads a little of its answer every 36 seconds (the clock runs fast)" "A 发送 $MEGABYTES MiB，每 36 秒读一点应答（时钟调快）"

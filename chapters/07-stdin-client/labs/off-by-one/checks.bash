@@ -11,7 +11,8 @@ call() {
   accepted S
 }
 
-# Whether as much was printed as is in the file; more never comes if it ended.
+# Whether as many bytes were printed as the file has. If the program has ended, there
+# will be no more.
 has_printed() { # FILE
   (($(stat -c %s "$WORK/stdout") >= $(stat -c %s "$1"))) || has_ended "$RUN"
 }

@@ -1,5 +1,5 @@
 # checks.bash -- try again, wait longer each time, give up in the end; lose no input
-# that no connection was given, and keep little of it.
+# that was not sent yet, and keep little of it in memory.
 
 lab make 3 60
 STILL_MS=$LIMIT_MS # the program has timers
@@ -27,8 +27,8 @@ come() { # CLIENT
   accepted "$1"
 }
 
-# The lines of so many failed tries in a row, the last of which has none, and
-# SUM, the pauses together.
+# Sets LINES_OF_PAUSES to the lines that this number of failed tries in a row prints
+# (none for the last one), and SUM to the sum of the pauses.
 pauses() { # COUNT
   local i pause=50
   SUM=0 LINES_OF_PAUSES=''
@@ -39,8 +39,8 @@ pauses() { # COUNT
   done
 }
 
-# So long it has taken since the moment, at least. (Timers may be a little early,
-# by the tick of the clock that they look at.)
+# At least this time has passed since the moment. (A timer may fire early, by a tick
+# of the clock that it uses.)
 expect_time() { # SINCE MS
   now_ms
   ((10 * (MS - $1) >= 9 * $2)) || fail "the pauses are shorter than the program prints" "实际的停顿比打印的短"
@@ -78,7 +78,7 @@ talks() {
   make_lines "$WORK/some" 65536
   cat "$WORK/some" >&"$STDIN" &
   expect_file S "$WORK/some"
-  # (The sanitizer keeps 4 MB of what is freed.)
+  # (The sanitizer keeps 4 MB of freed memory.)
   step "$TALK bytes from the server do not stay in memory" "服务器发来的 $TALK 字节不会留在内存里"
   note_resources
   make_lines "$WORK/big" "$TALK"
@@ -175,15 +175,14 @@ comes_back() {
   stop_cleanly
 }
 
-# The connection is lost, and the first pause after that is 50 ms.
+# The connection breaks, and the first pause after that is 50 ms.
 expect_lost() { # TIMES
   expect_line '^lost$' "$1"
   until_true has_paused_since 1 || true
   [[ $(since_connected | head -n 2) == $'lost\ntrying again in 50 ms' ]] || fail "after a lost connection the first pause is not 50 ms" "连接断开后，第一次停顿不是 50 毫秒"
 }
 
-# The server ends with a line unread, of which the kernel lets the client know by
-# a reset.
+# The server ends with a line unread, so the kernel sends the client a reset.
 break_connection() { # CLIENT
   pause "$1"
   type_in "$FIRST\n"
@@ -203,8 +202,8 @@ has_unread() {
   return 1
 }
 
-# Stopped, the client cannot give up before the server is there;
-# on a busy machine it may have done so before it was stopped.
+# While it is stopped, the client cannot give up before the server listens. On a busy
+# machine it may have given up before it was stopped.
 launch_and_stop() {
   local i
   for ((i = 0; i < 20; i++)); do
@@ -336,7 +335,7 @@ feed() { # FILE: of it, as much as the program reads
 
 # The whole file arrives at the server.
 expect_fed() { # CLIENT FILE
-  # Where the kernel has dropped a segment, it tries again later and later.
+  # After a dropped segment the kernel waits longer and longer before it tries again.
   local size at=${AT[$1]} LIMIT_MS=8000 STILL_MS=8000
   size=$(stat -c %s "$WORK/$2")
   until_more "$1" $((at + size))

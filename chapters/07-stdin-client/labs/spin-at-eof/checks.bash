@@ -11,7 +11,7 @@ call() {
   accepted S
 }
 
-# The server sees the end of what the client has to say.
+# The server gets the client's end of file.
 expect_end() {
   until_true is_closed S || fail "the server does not learn that the input has ended" "服务器不知道输入已经结束"
   expect_nothing_left S
@@ -27,7 +27,7 @@ has_printed() { # FILE
   (($(stat -c %s "$WORK/stdout") >= $(stat -c %s "$1"))) || has_ended "$RUN"
 }
 
-# A server whose kernel takes little: a small window of small segments.
+# A server whose kernel accepts few bytes: a small window of small segments.
 call_narrow() {
   peer S "TCP-LISTEN:0,bind=127.0.0.1,reuseaddr,rcvbuf=1024,mss=536"
   until_true grep -q -e 'listening on' -e ' E ' "$WORK/S.log"
@@ -48,7 +48,7 @@ held() {
   echo "$sum"
 }
 
-# Type until some of it has to wait in the program.
+# Type until some of the input has to wait in the program.
 type_too_much() {
   local typed=0
   : >"$WORK/typed"

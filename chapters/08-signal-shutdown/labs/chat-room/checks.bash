@@ -19,8 +19,8 @@ letters() { # COUNT LETTER
   printf "%$1s" '' | tr ' ' "$2"
 }
 
-# A client that reads nothing before wake, and for which the kernel keeps hardly
-# anything: small segments, a small buffer. What it sends goes by lines.
+# A client that reads nothing before wake, and for which the kernel buffers few bytes:
+# small segments, a small buffer. It sends line by line.
 doze() { # CLIENT
   local to
   # shellcheck disable=SC2016 # for the shell that gets the socket as 0 and 1
@@ -43,13 +43,13 @@ doze() { # CLIENT
   CLIENT[$1]=$! TO[$1]=$to AT[$1]=0 SENT[$1]=
 }
 
-# What is one line for the dozer may be several for the server: \\n is a newline.
+# One line for the dozer may be several lines for the server: \\n is a newline.
 tell_dozer() { # CLIENT LINE
   printf '%s\n' "$2" >&"${TO[$1]}"
 }
 
-# Like fail, but a program that is about to end may do so first: the report is
-# not to depend on chance.
+# Like fail, but wait first for a program that is about to end: the report must not
+# depend on chance.
 fail_in_the_end() { # EN ZH
   until_true has_ended "$RUN" || true
   fail "$@"
@@ -61,8 +61,8 @@ make_talk() { # BYTES
   sed "s/^/<$BOB> /" "$WORK/said" >"$WORK/heard"
 }
 
-# BOB talks until much of it waits for the dozer in the server itself, in which
-# 64 KiB may wait. What the kernel has taken in is told by proc_net_tcp(5).
+# BOB talks until a lot of it waits for the dozer in the server, where up to 64 KiB
+# may wait. proc_net_tcp(5) tells how much the kernel holds.
 talk_until_it_waits() {
   local made waiting count
   make_talk 4000
@@ -81,8 +81,8 @@ talk_until_it_waits() {
   done
 }
 
-# Into HELD, of all connections to PORT the largest queues: of one side's output
-# and of the other's input.
+# Sets HELD to the largest number of bytes that a connection to PORT has in the
+# kernel: one side's output and the other side's input.
 find_held() {
   local port line lines from to queues sent=0 unread=0
   printf -v port ':%04X' "$PORT"
@@ -377,7 +377,7 @@ half_closed() {
   size=$(stat -c %s "$WORK/all")
   tell_dozer A wake
   until_more A "$size"
-  # Where it breaks off is chance, and not told.
+  # The place where the output ends depends on chance, so the report does not say it.
   (($(size_of A) >= size)) || fail_in_the_end "only a part of the lines arrived" "只收到一部分"
   expect_file A "$WORK/all"
   until_true has_ended "${CLIENT[A]}" || fail "the program does not close the connection" "程序没有关闭连接"
@@ -399,7 +399,7 @@ sleeping_reader() {
   expect B "* $ANN is here\n"
   note_resources
   step "$BOB keeps talking, and $CID gets every line, until $ANN is dropped" "$BOB 不停地说话，$CID 都收到，直到断开 $ANN"
-  # By less than may be queued at a time: so CID is never too late.
+  # It sends less at a time than may be queued, so CID is always in time.
   make_talk 50000
   size=$(stat -c %s "$WORK/heard")
   for ((i = 1; i <= 120; i++)); do
@@ -425,7 +425,7 @@ check 1 "What goes wrong" own_flood \
   "10: a client that keeps asking and does not read is dropped too" \
   "10：不停提问却不读应答的客户端，也要断开"
 own_flood() {
-  # The kernel holds megabytes of short answers before the server has to.
+  # The kernel buffers megabytes of short answers before the server has to.
   local LIMIT_MS=$((4 * LIMIT_MS)) STILL_MS=$((4 * STILL_MS))
   step "$BOB is here" "$BOB 在房间里"
   start
@@ -442,7 +442,7 @@ own_flood() {
   step "so is a client that does the same before it has a name" "还没有名字就这样做的，也一样"
   doze N
   pester N '!'
-  # The kernel takes megabytes before the server has to keep anything.
+  # The kernel buffers megabytes before the server has to.
   LIMIT_MS=8000 STILL_MS=8000 until_true has_ended "${CLIENT[N]}" ||
     fail "a client that does not read is not dropped" "没有断开不读数据的客户端"
   expect_descriptors_back

@@ -6,7 +6,8 @@ STILL_MS=$LIMIT_MS # the program has timers
 : "${BYTES:=6000000}" "${WAIT:=800}" "${COUNT:=3}" "${SHORT:=300}"
 LONG=60000 # milliseconds: no check may have to wait so long
 
-# A few attempts only: who is not refused fills the backlog, and the next waits.
+# Only a few attempts: a client that is not refused fills the backlog, and the next
+# one has to wait.
 expect_refused() {
   local i
   for ((i = 0; i < 10; i++)); do
@@ -16,7 +17,7 @@ expect_refused() {
   fail "a new client can still connect" "新客户端仍能连接"
 }
 
-# A client that can send, and reads nothing before wake.
+# A client that may send, but reads nothing before wake.
 sleeper() { # CLIENT
   local fd
   exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
@@ -29,8 +30,8 @@ wake() { # CLIENT
   CLIENT[$1]=$!
 }
 
-# Like expect_file, but where it breaks off is chance, and not told; nor is it
-# whether the program is still about to end.
+# Like expect_file, but the report does not say where the output ends, nor whether
+# the program is about to end: both depend on chance.
 expect_all() { # CLIENT FILE
   local size
   size=$(stat -c %s "$2")

@@ -1,11 +1,11 @@
-# checks.bash -- all is freed at the end, and nothing is used once it is freed.
+# checks.bash -- free everything at the end, and use nothing after it is freed.
 
 lab mend 1 20
 : "${FIRST:=hello}" "${SECOND:=again}" "${COUNT:=4}"
 
-# The program once more without the sanitizer, so that its memory is glibc's.
-# With this variable each free gives its page back to the kernel at once: to
-# look there afterwards is a crash, also in libevent.
+# Build the program once more without the sanitizer, so that it uses glibc's malloc.
+# With this variable each free returns its page to the kernel at once: reading it
+# afterwards crashes, also inside libevent.
 without_sanitizer() {
   mkdir -p "$FOLDER/plain"
   ((EUID != 0)) || chown "$OTHER_USER" "$FOLDER/plain"

@@ -1,4 +1,5 @@
-# checks.bash -- an answer comes when the client has been quiet for a while, or at the latest.
+# checks.bash -- answer when the client has been quiet for a while, and after a limit at
+# the latest.
 
 lab make 3 35
 STILL_MS=$LIMIT_MS # the program has timers

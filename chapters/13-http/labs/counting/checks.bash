@@ -48,7 +48,7 @@ gets() { # CLIENT TO
   same_bytes "$WORK/expected" "$WORK/$1.out" "$1" || fail
 }
 
-# Ask with curl, whose connection ends with the answer, and see that it is right.
+# Ask with curl, which closes the connection after the answer, and check the answer.
 asks_and_gets() { # CLIENT TO [CURL-ARGUMENT...]
   asks "$1" "/count?to=$2" "${@:3}"
   gets "$1" "$2"
@@ -87,7 +87,7 @@ ask_unread() { # COUNT TO
   done
 }
 
-# The last of them reads to the end.
+# The last client reads to the end.
 read_last() { # TO
   (ulimit -f 16384 && exec cat <&"${MANY[-1]}" >"$WORK/last.out" 2>/dev/null) &
   CLIENT[last]=$! AT[last]=0 SENT[last]="/count?to=$1" SENT_BYTES[last]=''
@@ -197,8 +197,9 @@ holds_little() {
   expect_allocated_within $((SLOW * WAITING_KB))
 }
 
-# Nothing wakes the program for a third of a second. Of a client that does not read, the
-# kernel takes a little more now and then, ever more seldom: so not the first time counts.
+# Nothing wakes the program for a third of a second. The kernel accepts a little more now
+# and then for a client that does not read, at longer and longer intervals, so a first
+# wake-up does not count.
 expect_quiet() {
   local i before
   for ((i = 0; i < 20; i++)); do

@@ -5,8 +5,8 @@ lab mend 3 30
 [[ ${QUOTED-} ]] || QUOTED='say_"hi" C:\new \u0041'
 : "${TIMES:=20}"
 
-# What was read from a page: the names, and each as it stands there; and from where on
-# the page is wrong.
+# What was read from a page: the names, each name as the page has it, and the rest of the
+# page from the first mistake on.
 READ=() RAW=() REST=''
 
 # For perl: a text as one line, with a picture for each control character (␊ is a
@@ -22,7 +22,7 @@ SHOW='
     $text
   }'
 
-# A name as show has it, and a text that is long without its middle.
+# A name as show prints it; a long text is printed without its middle.
 shown() { # NAME
   printf '%s' "$1" | LC_ALL=C perl -0777 -ne "$SHOW"' print show($_)'
 }
@@ -31,7 +31,7 @@ short() { # TEXT
   printf '%s' "$1" | LC_ALL=C perl -0777 -pe 's/^(.{44}[\x80-\xbf]*).*?([^\x80-\xbf].{28})$/$1 ... $2/s if length > 100'
 }
 
-# Ask for ASKED with curl. CODE is the status, PLACE what Location says, CAME the body.
+# Ask for ASKED with curl. CODE is the status, PLACE the header Location, CAME the body.
 asks() { # CURL-ARGUMENT...
   local line lines
   ASKED=${*: -1} CODE='' PLACE=''
@@ -46,7 +46,7 @@ asks() { # CURL-ARGUMENT...
   done
 }
 
-# Each byte of a name that is no letter and no digit, as %XX; as a browser would send it.
+# A name as a browser sends it: each byte that is neither a letter nor a digit as %XX.
 encode() { # NAME
   printf '%s' "$1" | LC_ALL=C perl -0777 -pe 's/([^A-Za-z0-9])/sprintf "%%%02X", ord $1/ge'
 }
@@ -79,8 +79,8 @@ unexpected() { # EXPECTED IN-CHINESE CAME IN-CHINESE [WHY IN-CHINESE]
   fail "${@:5}"
 }
 
-# Set READ, RAW and REST by a program of perl, which puts each name and how it stands into
-# @names, and into $wrong what is no such list.
+# Set READ, RAW and REST by a Perl program, which puts each name and its form in the page
+# into @names, and what is not such a list into $wrong.
 read_page() { # PATH PROGRAM
   local lines i
   asks "$1"
@@ -292,7 +292,7 @@ ends_well() {
   signs "name=$(printf '%060d' 0)"
   asks / && asks /guests
   refuses "${queries[0]}"
-  # Whether these have to be refused, is for other checks.
+  # Other checks look at whether these have to be refused.
   for query in 'name=' 'name=a%00b' "name=$(printf '%0201d' 0)"; do
     asks "/sign?$query"
     [[ $CODE != 400 ]] || queries+=("$query")

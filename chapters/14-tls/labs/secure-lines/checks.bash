@@ -23,16 +23,16 @@ serve() {
   start server.pem server.key 0
 }
 
-# Connect a client that speaks TLS, by way of another port if one is given.
+# Connect a client that speaks TLS, to another port if one is given.
 greet() { # CLIENT [PORT]
   peer "$1" "OPENSSL:127.0.0.1:${2:-$PORT},cafile=$CERTIFICATES/ca.pem"
   until_true log_says "$1" 'SSL connection using| E ' || true
   log_says "$1" 'SSL connection using' || fail "there is no handshake" "握手没有完成"
 }
 
-# Listen on a port, and pass what comes on to the program. Sets RELAY, the port; all
-# that the program sends is in the file relay. It holds little, so that what a client
-# does not read waits in the program.
+# Listen on a port, and pass its bytes on to the program. Sets RELAY, the port; all that
+# the program sends is in the file relay. The relay has small buffers, so that bytes which
+# a client does not read wait in the program.
 relay() {
   : >"$WORK/relay.log"
   rm -f "$WORK/relay"
@@ -49,14 +49,14 @@ relay() {
 }
 
 # The last record that the program has sent is close_notify. In TLS 1.3 it is encrypted
-# like the others, but so short is no other one.
+# like the others, but no other record is as short.
 expect_close_notify() {
   until_true has_ended "${CLIENT[relay]}" || fail "the program does not close the connection" "程序没有关闭连接"
   [[ $(last_record) == "23 19" ]] || fail "the program closes without close_notify" "程序没有发送 close_notify 就关闭了连接"
   unset 'CLIENT[relay]'
 }
 
-# Type and length of it.
+# Type and length of the last record.
 last_record() {
   perl -0777 -ne '
     for ($at = 0; $at + 5 <= length; $at += 5 + $size) {
@@ -88,7 +88,7 @@ read_tls() { # CLIENT
   exec {HELD}>&-
 }
 
-# A client of OpenSSL's own, which has only one version.
+# OpenSSL's own client, limited to one version.
 try_version() { # tls1_1|tls1_2|tls1_3
   OPENSSL_CONF=$FOLDER/openssl.cnf timeout $((PATIENCE / 2)) openssl s_client -connect "127.0.0.1:$PORT" \
     "-$1" </dev/null >"$WORK/s_client" 2>&1 || true
@@ -182,7 +182,7 @@ limits_the_handshake() {
   expect A "${WORDS^^}\n"
 }
 
-# It never makes the message whole.
+# The client never completes its message.
 dribble() { # CLIENT
   local i
   trap - EXIT TERM

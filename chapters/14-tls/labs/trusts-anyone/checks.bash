@@ -1,11 +1,11 @@
-# checks.bash -- a TLS client that knows whom it talks to, and where an answer ends.
+# checks.bash -- a TLS client that verifies its server, and knows where an answer ends.
 
 lab mend 3 30
 : "${REQUEST:=the price of a ticket}" "${ANSWER:=the price is 1000}" "${HALF:=the price is 10}"
 : "${HOST:=localhost}" "${SIZE:=300000}" "${SEED:=1}"
 
-# The certificates of the chapter, and one more: its common name is localhost, and its
-# alternative names are of other hosts. The program can read the authority's alone.
+# The certificates of the chapter, and one more: its common name is localhost, but its
+# alternative names belong to other hosts. The program can read only the authority's.
 make_certificates() {
   CERTIFICATES=$ROOM/certificates
   [[ ! -f $CERTIFICATES/common-name.pem ]] || return 0
