@@ -159,7 +159,7 @@ says_why() {
   (($(grep -c '^secure-lines: ' "$WORK/stderr") == 2)) || fail "there are other lines on standard error" "标准错误里还有别的行"
 }
 
-check 2 "How long" limits_the_handshake \
+check 2 "Time limits" limits_the_handshake \
   "a handshake has ten seconds, and a connection behind it has no limit" \
   "握手限时十秒，握手之后不限时"
 limits_the_handshake() {
