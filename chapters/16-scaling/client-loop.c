@@ -240,10 +240,12 @@ static bool answer(struct conn *conn, struct evbuffer *input)
     if (bufferevent_write(conn->bev, bytes, plain) < 0 ||
         bufferevent_enable(conn->bev, EV_WRITE) < 0)
         return false;
-    evbuffer_drain(input, plain);
-    if (number == 0)
+    if (number == 0) {
+        evbuffer_drain(input, plain);
         return true;
-    free(evbuffer_readln(input, NULL, EVBUFFER_EOL_LF));
+    }
+    unsigned char *end = memchr(bytes + plain, '\n', length - plain);
+    evbuffer_drain(input, (size_t)(end - bytes) + 1);
     return start_count(conn, number);
 }
 

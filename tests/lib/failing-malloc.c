@@ -13,7 +13,8 @@
  *
  * It counts malloc, calloc, realloc (not to a smaller size), and those that
  * align, also where the C library calls them: in strdup, fopen, getaddrinfo ...
- * For glibc, whose own functions it calls, and programs of one thread.
+ * For glibc, whose own functions it calls. With several threads, which of them
+ * makes the Nth allocation may differ from run to run.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -32,8 +33,10 @@ extern void *__libc_memalign(size_t alignment, size_t size);
 extern void __libc_free(void *block);
 
 static const char *after, *trace;
-static long at, from, count, blocks;
-static int started, failed, ready;
+static long at, from;
+static _Atomic long count, blocks; /* threads may allocate at the same time */
+static _Atomic int started, failed;
+static int ready;
 
 static long number_of(const char *variable)
 {
@@ -94,13 +97,11 @@ static int fails(void)
     errno = error;
     if (!started)
         return 0;
-    count++;
-    if (count != at && (from == 0 || count < from))
+    long number = ++count;
+    if (number != at && (from == 0 || number < from))
         return 0;
-    if (!failed) {
-        failed = 1;
+    if (!__atomic_exchange_n(&failed, 1, __ATOMIC_SEQ_CST))
         show_calls();
-    }
     errno = ENOMEM;
     return 1;
 }

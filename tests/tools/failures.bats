@@ -34,6 +34,10 @@ sample() { # PROGRAM
   sample line-reader
 }
 
+@test "worker-pool goes on whichever allocation fails" {
+  sample worker-pool
+}
+
 @test "chat-server goes on whichever allocation fails" {
   sample chat-server
 }
