@@ -25,7 +25,7 @@
 #include <event2/thread.h>
 
 static const struct timespec TICK = {0, 20000000}; /* between two ticks */
-static const struct timespec SLOW = {0, 5000000}; /* what a tick's work takes */
+static const struct timespec SLOW = {0, 15000000}; /* its work */
 
 struct conn {
     struct bufferevent *bev;
