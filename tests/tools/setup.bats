@@ -246,7 +246,7 @@ setup: is not root and finds no sudo; run this as root:
   manager apt-get
   call_setup --check
   assert_failure 1
-  assert_output 'missing: gcc libc6-dev make bash pkg-config libevent-dev openssl libssl-dev libunistring-dev bats bats-support bats-assert netcat-openbsd clitest curl procps bubblewrap git socat strace gdb iproute2 perl diffutils patch unifdef entr jq zip unzip memcached libmemcached-tools bind9-dnsutils dnsmasq-base (run ./scripts/setup)'
+  assert_output 'missing: gcc libc6-dev make bash pkg-config libevent-dev openssl libssl-dev libunistring-dev bats bats-support bats-assert netcat-openbsd clitest curl procps bubblewrap git socat strace gdb iproute2 perl diffutils patch unifdef entr jq zip unzip memcached libmemcached-tools bind9-dnsutils dnsmasq-base haproxy (run ./scripts/setup)'
   assert_stderr ''
 }
 
