@@ -72,8 +72,8 @@ static void timer_cb(evutil_socket_t fd, short what, void *arg)
     *(int *)arg = 1;
 }
 
-/* A child that has no use for its parent's events deletes the one on the pipe,
- * then signals itself. Returns the child's exit status. */
+/* Start a child that deletes its parent's event on the pipe, which it does not
+ * need, and then signals itself. Returns the child's exit status. */
 static int child_main(struct parent *parent, int reinit)
 {
     int timer_ran = 0;

@@ -46,7 +46,7 @@ static void check_output(void)
         err(1, "cannot write to standard output");
 }
 
-/* Run the loop once with FLAGS and print what came of it. */
+/* Run the loop once with FLAGS, and print its result and its time. */
 static void run(struct event_base *base, int flags, const char *what)
 {
     struct timespec start, end;

@@ -60,7 +60,7 @@ static void read_cb(evutil_socket_t fd, short what, void *arg)
         printf("read_cb runs\n");
 }
 
-/* Make CB the callback for WHAT on FD, wait for it once, and give all back. */
+/* Make CB the callback for WHAT on FD, wait for it once, and free all. */
 static void wait_once(evutil_socket_t fd, short what, event_callback_fn cb)
 {
     struct event_base *base = event_base_new();

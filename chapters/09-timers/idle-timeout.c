@@ -49,7 +49,7 @@ struct conn {
     struct event *write_event; /* pending while something does */
     char *queue;               /* waits to be sent; NULL if nothing does */
     size_t queue_length, queue_sent;
-    int unsent; /* bytes that the peer lacked at the last check; or 0 */
+    int unsent; /* bytes not yet received at the last check; or 0 */
     LIST_ENTRY(conn) next;
 };
 
@@ -187,7 +187,7 @@ static void close_if_silent(struct conn *conn)
 
     if (ioctl(conn->fd, TIOCOUTQ, &conn->unsent) == 0 &&
         (before > 0 ? conn->unsent < before : conn->unsent > 0))
-        return; /* the event is persistent: it has another limit of time */
+        return; /* the event is persistent, and the time-out starts again */
     print_line(stdout, "client %lu was silent, closed", conn->number);
     conn_free(conn);
 }
@@ -247,9 +247,9 @@ static void conn_repeat(struct conn *conn, const char *data, size_t length)
         conn_keep(conn, data + taken, length - taken);
 }
 
-/* Read first, whatever WHAT says: after a round that took long, the limit may
- * have passed although input waits, and WHAT is EV_TIMEOUT alone. Such a client
- * has a whole limit from now on. */
+/* Read first, whatever WHAT says: after a long round the limit may have passed
+ * although input waits, and WHAT is EV_TIMEOUT alone. The time-out of such a
+ * client starts again. */
 static void read_cb(evutil_socket_t fd, short what, void *arg)
 {
     static char chunk[65536]; /* shared: one callback runs at a time */
@@ -324,9 +324,9 @@ static void accept_error_cb(struct evconnlistener *listener, void *arg)
     evconnlistener_disable(listener);
 }
 
-/* How long each client may still be silent. event_pending tells when a time-out
- * is due, by the base's own idea of the time of day: compare it with that, not
- * with the system's. */
+/* Print how long each client may still be silent. event_pending gives the due
+ * time as a time of day that the base has cached: subtract the base's time of
+ * day from it, not the system's. */
 static void left_cb(evutil_socket_t signum, short what, void *arg)
 {
     struct server *server = arg;

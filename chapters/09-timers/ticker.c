@@ -79,7 +79,7 @@ static double clock_ms(void)
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-/* How often this process has gone to sleep, to be woken by the kernel. */
+/* How often this process has slept until the kernel woke it. */
 static long count_sleeps(void)
 {
     struct rusage used;
@@ -117,7 +117,7 @@ static void from_now_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 /* Add the timer again for an interval after the time when this tick was due,
- * however late it came. A time that has passed already means at once. */
+ * however late it came. If that time has passed, the timer fires at once. */
 static void from_due_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct ticker *ticker = arg;
@@ -171,7 +171,8 @@ static void run_ticker(struct ticker *ticker, short flags,
     event_free(ticker->timer);
 }
 
-/* One line: the time of all ticks, what is too much of it, and the sleeps. */
+/* Print a line: the time of all ticks, how much of it is delay, and the
+ * sleeps. */
 static void show_drift(struct ticker *ticker, const char *name, short flags,
     event_callback_fn tick_cb)
 {
@@ -185,7 +186,8 @@ static void show_drift(struct ticker *ticker, const char *name, short flags,
         took, took - due, (double)sleeps / (double)ticker->wanted);
 }
 
-/* One line: when the first ticks came, with event_active before the loop. */
+/* Print a line: when the first ticks came, with event_active before the
+ * loop. */
 static void show_first_ticks(
     struct ticker *ticker, const char *name, short at_once)
 {

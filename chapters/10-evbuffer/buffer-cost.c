@@ -62,8 +62,8 @@ static void must(int result)
         errx(1, "a call failed");
 }
 
-/* What libevent is to use in place of malloc(3), realloc(3) and free(3). The
- * size stands in front of each block, in as many bytes as alignment needs. */
+/* libevent calls these functions in place of malloc(3), realloc(3) and free(3).
+ * The size stands before each block, in as many bytes as alignment needs. */
 enum { FRONT = 16 };
 
 static void *counting_realloc(void *block, size_t size)
@@ -202,7 +202,7 @@ static void show_reading(void)
         bufferevent_socket_new(base, fds[0], BEV_OPT_CLOSE_ON_FREE);
     if (!bev || write(fds[1], bytes, sizeof(bytes)) != sizeof(bytes))
         err(1, "cannot write to a socket");
-    must(bufferevent_set_max_single_read(bev, 65536)); /* to no effect in 2.1 */
+    must(bufferevent_set_max_single_read(bev, 65536)); /* no effect in 2.1 */
     bufferevent_setcb(bev, read_cb, NULL, NULL, NULL);
     must(bufferevent_enable(bev, EV_READ));
     for (int i = 0; i < 3; i++)

@@ -272,9 +272,9 @@ static void write_cb(struct bufferevent *bev, void *arg)
         conn_fail(conn, "half-close the connection of");
 }
 
-/* sendfile(2) has sent nothing, which libevent takes for an end of file. It is
- * one if the file is shorter now than the client was told. Else the socket was
- * full, and writing, which libevent has disabled, can go on. */
+/* sendfile(2) has sent nothing, and libevent reports an end of file. This is
+ * right if the file is shorter now than the length that was sent. Otherwise the
+ * socket was full, and writing, which libevent has disabled, can go on. */
 static void conn_resume(struct conn *conn)
 {
     size_t left = evbuffer_get_length(bufferevent_get_output(conn->bev));

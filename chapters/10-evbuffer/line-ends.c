@@ -87,7 +87,7 @@ static void show_buffer(const char *what, struct evbuffer *buffer)
     printf(count > 0 ? "\n" : " empty\n");
 }
 
-/* What is searched for can lie in several pieces. */
+/* The text that is searched for can lie in several pieces. */
 static void show_search(void)
 {
     struct evbuffer *buffer = new_buffer();
@@ -110,7 +110,7 @@ static void show_search(void)
     evbuffer_free(buffer);
 }
 
-/* Take lines out of the buffer, and print them. */
+/* Remove lines from the buffer, and print them. */
 static void read_lines(struct evbuffer *buffer, enum evbuffer_eol_style style)
 {
     size_t length;

@@ -203,14 +203,14 @@ static bool has_progressed(struct conn *conn)
     return conn->arrived > before;
 }
 
-/* Bytes of answers that the kernel has not taken yet. */
+/* Bytes of answers that have not been sent to the kernel yet. */
 static size_t waiting_output(struct conn *conn)
 {
     return evbuffer_get_length(bufferevent_get_output(conn->bev));
 }
 
 /* Queue LENGTH and LINE as an answer. The line can hold every byte but its end,
- * a NUL as well, so it is no string. Returns -1 if there is no memory. */
+ * a NUL as well, so it is not a string. Returns -1 if there is no memory. */
 static int add_answer(struct evbuffer *output, const char *line, size_t length)
 {
     if (evbuffer_add_printf(output, "%zu ", length) < 0 ||

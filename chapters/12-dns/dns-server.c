@@ -164,8 +164,8 @@ static evutil_socket_t bind_datagram(const char *host, const char *port)
     return fd;
 }
 
-/* Whether the labels of NAME are neither empty nor too long, so that evdns can
- * write it: instead of another it would send 512 bytes of its stack. */
+/* Whether the labels of NAME are neither empty nor too long. evdns cannot write
+ * another name: it would send 512 bytes of its stack instead. */
 static bool is_name(const char *name)
 {
     size_t length = strcspn(name, ".");
@@ -212,8 +212,8 @@ static void reverse_name(char *name, const unsigned char *address, int type)
     strcpy(name, "ip6.arpa");
 }
 
-/* Add the records of a line: an address, a name, and more names. What is not
- * understood is reported and left out. */
+/* Add the records of a line: an address, a name, and more names. A part that is
+ * not valid is reported and left out. */
 static void zone_add_line(struct zone *zone, char *line, int number)
 {
     unsigned char address[16];
@@ -293,7 +293,7 @@ static int find_answers(const struct zone *zone,
             continue;
         size += RECORD + (size_t)record->length;
         if (size > MAX_ANSWER)
-            flags |= TRUNCATED; /* left out, and said so */
+            flags |= TRUNCATED; /* left out, and reported */
         else if (evdns_server_request_add_reply(request, EVDNS_ANSWER_SECTION,
                      name, record->type, EVDNS_CLASS_INET, TTL, record->length,
                      record->type == EVDNS_TYPE_PTR, record->data) < 0)

@@ -82,8 +82,8 @@ static int parse_port(const char *text)
     return (int)port;
 }
 
-/* Have the name server TEXT asked: ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT.
- * evdns would read the port "80x" as 80. */
+/* Use the name server TEXT: ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT. evdns
+ * would read the port "80x" as 80. */
 static bool add_server(struct evdns_base *dns, const char *text)
 {
     const char *bracket = strchr(text, ']');
@@ -105,8 +105,8 @@ static void print_name(const char *name)
             printf("\\%03d", (unsigned char)*name);
 }
 
-/* LOOKUP has its result, or failed with ERROR; for want of time, if it was up.
- */
+/* LOOKUP has its result, or failed with ERROR, which may mean that time was
+ * up. */
 static void lookup_end(struct lookup *lookup, const char *error)
 {
     struct resolver *resolver = lookup->resolver;
@@ -163,7 +163,7 @@ static void record_cb(
     lookup_end(lookup, error ? evdns_err_to_string(error) : NULL);
 }
 
-/* Ask for the name of an address; NULL if it is none. */
+/* Ask for the name of an address; NULL if NAME is not an address. */
 static struct evdns_request *ask_for_name(struct lookup *lookup)
 {
     struct evdns_base *dns = lookup->resolver->dns;
@@ -244,8 +244,8 @@ static void set_options(struct resolver *resolver)
 }
 
 /* Ask for all names, and wait for the results. After that, callbacks can still
- * be due: those of cancelled lookups, and one of libevent's own if an answer
- * waited in vain for its other half. Uncalled, they would be leaks. */
+ * be due: those of cancelled lookups, and one of libevent's own if the A or
+ * AAAA half of an answer never came. If they are not called, memory leaks. */
 static void resolver_run(struct resolver *resolver)
 {
     for (int i = 0; i < resolver->count; i++)

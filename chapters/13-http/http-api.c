@@ -185,8 +185,8 @@ static void answer_sent_cb(struct evhttp_request *request, void *arg)
     request_gate_next(request);
 }
 
-/* Without memory an answer lacks the field, which is no harm, except for a
- * Content-Length. */
+/* Without memory an answer lacks the field. Only a missing Content-Length would
+ * matter. */
 static bool add_header(
     struct evhttp_request *request, const char *name, const char *value)
 {
@@ -194,7 +194,7 @@ static bool add_header(
                evhttp_request_get_output_headers(request), name, value) == 0;
 }
 
-/* There is no memory for an answer: the client shall not wait for it. */
+/* There is no memory for an answer: close, so that the client does not wait. */
 static void drop_request(struct evhttp_request *request)
 {
     print_line(stderr, "cannot answer a client: %s", strerror(ENOMEM));
@@ -218,7 +218,7 @@ static void log_answer(struct evhttp_request *request, int status, size_t size)
 }
 
 /* Send an answer, whose body is in the request's output buffer. To HEAD, and
- * with 304, only its length is told: evhttp would send the body. And we stop
+ * with 304, only its length is sent: evhttp would send the body. And we stop
  * reading: evhttp reads on to see whether the client leaves, and a client that
  * has only half-closed its connection would lose the answer. */
 static void send_answer(struct server *server, struct evhttp_request *request,
@@ -283,8 +283,8 @@ static bool request_begin(
     return false;
 }
 
-/* Whether TEXT is UTF-8. The C library knows what that is, but lets characters
- * pass that lie beyond the last one of Unicode. */
+/* Whether TEXT is UTF-8. The C library can tell, but it accepts numbers beyond
+ * the last character of Unicode. */
 static bool is_utf8(const char *text)
 {
     mbstate_t state = {0};
@@ -293,7 +293,7 @@ static bool is_utf8(const char *text)
 
     while ((length = mbrtowc(&character, text, MB_CUR_MAX, &state)) > 0) {
         if (length > MB_CUR_MAX || character > 0x10ffff)
-            return false; /* an error is a very large length */
+            return false; /* an error is (size_t)-1, a very large length */
         text += length;
     }
     return true;
@@ -312,8 +312,8 @@ static bool add_json(struct evbuffer *buffer, const char *text)
     return added && evbuffer_add(buffer, "\"", 1) == 0;
 }
 
-/* /hello?name=NAME. JSON is UTF-8, so a name that is not is refused, as is a
- * %00: the functions for queries know strings only, which end there. */
+/* hello?name=NAME. JSON is UTF-8, so a name in another encoding is refused. So
+ * is a %00: evhttp parses a query into strings, which end at a NUL. */
 static void hello_cb(struct evhttp_request *request, void *arg)
 {
     struct server *server = arg;
@@ -353,7 +353,7 @@ static void echo_cb(struct evhttp_request *request, void *arg)
 }
 
 /* The client has left or was too slow, or we end. In the first two cases evhttp
- * has taken the request off the connection, and it is for us to free. */
+ * has removed the request from the connection, and we have to free it. */
 static void clock_lost_cb(struct evhttp_connection *connection, void *arg)
 {
     struct clock *clock = arg;
@@ -366,8 +366,8 @@ static void clock_lost_cb(struct evhttp_connection *connection, void *arg)
     answer_lost_cb(connection, server);
 }
 
-/* Send the time, unless the client has not yet taken the last line. Without
- * that, what it does not read would fill our memory. */
+/* Send the time, unless the last line is still in the output: lines that the
+ * client does not read would fill our memory. */
 static void clock_tick_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct clock *clock = arg;
@@ -435,8 +435,8 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 /* With no descriptor left, accepting would fail again and again. So it pauses
- * until a connection is closed, or for a second. The argument is evhttp's,
- * which has set the listener's: so the server stands in a variable. */
+ * until a connection is closed, or for a second. evhttp has set the listener's
+ * argument to its own, so the server has to be a global variable. */
 static void accept_failed_cb(struct evconnlistener *listener, void *arg)
 {
     int error = EVUTIL_SOCKET_ERROR(); /* before a call can change it */

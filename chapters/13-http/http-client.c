@@ -20,7 +20,7 @@
 #include <event2/dns.h>
 #include <event2/event.h>
 #include <event2/http.h>
-#include <event2/http_struct.h> /* no call tells "minor" and "chunked" */
+#include <event2/http_struct.h> /* no call returns "minor" and "chunked" */
 
 static const struct timeval IDLE = {30, 0}; /* to connect, or without a byte */
 
@@ -69,7 +69,7 @@ static void must(int result)
         errx(1, "a call failed");
 }
 
-/* Make TEXT the URL of a fetch, if it is one, and one of http. */
+/* Make TEXT the URL of a fetch, if it is a valid URL of http. */
 static bool set_url(struct fetch *fetch, const char *text)
 {
     if (strlen(text) >= URL_MAX || strncmp(text, "http://", 7) != 0)
@@ -118,9 +118,9 @@ static void fetch_end(struct fetch *fetch)
 }
 
 /* The head has come. HTTP/1.0 does not keep a connection, and a body without a
- * length ends with it; but evhttp closes only after "close", and takes the body
- * for empty after "keep-alive": let it read what is meant. FILE is opened only
- * now, so that an error leaves it as it was. */
+ * length ends with it. But evhttp closes only after "close", and after
+ * "keep-alive" it reads no body: so set the fields that it needs. FILE is
+ * opened only now, so that an error leaves it as it was. */
 static int head_cb(struct evhttp_request *request, void *arg)
 {
     struct fetch *fetch = arg;
@@ -136,11 +136,11 @@ static int head_cb(struct evhttp_request *request, void *arg)
         return 0;
     fetch->fd = fetch->file ? creat(fetch->file, 0666) : STDOUT_FILENO;
     fetch->failure = fetch->fd < 0 ? strerror(errno) : NULL;
-    return fetch->fd < 0 ? -1 : 0; /* below 0, evhttp gives up */
+    return fetch->fd < 0 ? -1 : 0; /* below 0: evhttp fails */
 }
 
-/* A part of the body has come: write it, so that it does not pile up; evhttp
- * drops what we leave. If we had to wait, the time was not the server's. */
+/* A part of the body has come: write it; evhttp drops bytes that we leave. The
+ * time in which writing blocks does not count as the server's. */
 static void part_cb(struct evhttp_request *request, void *arg)
 {
     struct fetch *fetch = arg;
@@ -158,8 +158,8 @@ static void part_cb(struct evhttp_request *request, void *arg)
         evhttp_request_get_connection(request), &IDLE);
 }
 
-/* evhttp holds a chunk, or the line with its size, until it is whole; its limit
- * is for all chunks together. So we end a connection that holds too much. */
+/* evhttp keeps a chunk, or the line with its size, until it is complete; its
+ * limit counts all chunks together. So we limit the bytes that it keeps. */
 static void input_cb(
     struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 {
@@ -230,7 +230,7 @@ static void send_request(struct fetch *fetch)
         fetch->data ? EVHTTP_REQ_POST : EVHTTP_REQ_GET, target));
 }
 
-/* A request is done. There is none if it has failed, see error_cb; its status
+/* A request is done. REQUEST is NULL if it has failed, see error_cb; its status
  * is 0 if the server has refused the connection. A redirected POST is repeated
  * only after 307 and 308; else it becomes a GET, as in browsers. */
 static void done_cb(struct evhttp_request *request, void *arg)
@@ -255,14 +255,14 @@ static void done_cb(struct evhttp_request *request, void *arg)
         reason = status ? evhttp_request_get_response_code_line(request) : "";
         snprintf(text, sizeof(text), "the server answered %d%s%s", status,
             *reason ? " " : "", reason);
-        for (char *c = text; *c; c++) /* a terminal obeys some other bytes */
+        for (char *c = text; *c; c++) /* other bytes may control a terminal */
             *c = *c < ' ' || *c > '~' ? '?' : *c;
         fetch->failure = status ? text : "cannot connect";
     }
     fetch_end(fetch);
 }
 
-/* FILE and DATA are for the URL behind them. One URL may do without a FILE. */
+/* FILE and DATA are for the URL behind them. Only one URL may lack a FILE. */
 static void parse_fetches(struct fetch *next, char **argv)
 {
     int without_file = 0;

@@ -194,8 +194,8 @@ static void answer_sent_cb(struct evhttp_request *request, void *arg)
     request_gate_next(request);
 }
 
-/* Without memory an answer lacks the field, which is no harm, except for a
- * Content-Length. */
+/* Without memory an answer lacks the field. Only a missing Content-Length would
+ * matter. */
 static bool add_header(
     struct evhttp_request *request, const char *name, const char *value)
 {
@@ -203,7 +203,7 @@ static bool add_header(
                evhttp_request_get_output_headers(request), name, value) == 0;
 }
 
-/* There is no memory for an answer: the client shall not wait for it. */
+/* There is no memory for an answer: close, so that the client does not wait. */
 static void drop_request(struct evhttp_request *request)
 {
     print_line(stderr, "cannot answer a client: %s", strerror(ENOMEM));
@@ -227,7 +227,7 @@ static void log_answer(struct evhttp_request *request, int status, size_t size)
 }
 
 /* Send an answer, whose body is in the request's output buffer. To HEAD, and
- * with 304, only its length is told: evhttp would send the body. And we stop
+ * with 304, only its length is sent: evhttp would send the body. And we stop
  * reading: evhttp reads on to see whether the client leaves, and a client that
  * has only half-closed its connection would lose the answer. */
 static void send_answer(struct server *server, struct evhttp_request *request,
@@ -293,8 +293,9 @@ static bool request_begin(
 }
 
 /* Open the file or folder PATH below FOLDER, name by name: so no symbolic link
- * is followed. A name that begins with a dot, as "..", does not exist. What
- * cannot be opened at once, as a pipe, does not hold us up. PATH is changed. */
+ * is followed. A name that begins with a dot, as "..", does not exist. A file
+ * that cannot be opened at once, as a pipe, does not block us. PATH is
+ * changed. */
 static int open_below(int folder, char *path)
 {
     int fd = fcntl(folder, F_DUPFD_CLOEXEC, 0);
@@ -363,10 +364,10 @@ static int add_file(struct evbuffer *output, int file, off_t size)
     return -1;
 }
 
-/* Answer with the regular file FD, unless the client has it as it is: it sends
- * back the time that it got from us, so we compare the text. We do not look at
- * its Range, which RFC 9110, section 14.2, allows: it gets the whole file. The
- * flag lets the file's bytes be sent with sendfile(2), unread. */
+/* Answer with the regular file FD, unless the client has its newest version: it
+ * sends back the time that it got from us, so we compare the text. We ignore
+ * its Range, which RFC 9110, section 14.2, allows: it gets the whole file. With
+ * the flag, the file's bytes are sent with sendfile(2), unread. */
 static void send_file(struct server *server, struct evhttp_request *request,
     int fd, const struct stat *file, const char *type)
 {
@@ -386,8 +387,9 @@ static void send_file(struct server *server, struct evhttp_request *request,
         send_answer(server, request, HTTP_OK, type);
 }
 
-/* A folder whose path has no slash at its end: the links on its page would lead
- * elsewhere. The new place is told relative to the old one. */
+/* Redirect a client from a folder's path without a slash at its end, where the
+ * links of the page would lead elsewhere. The new path is relative to the old
+ * one. */
 static void send_to_folder(
     struct server *server, struct evhttp_request *request)
 {
@@ -401,8 +403,8 @@ static void send_to_folder(
     send_text(server, request, HTTP_MOVEPERM, "see the folder");
 }
 
-/* All paths are files. What we do not serve does not exist: a client is not to
- * learn what there is besides. */
+/* All paths are files. Any file that we do not serve gets 404: a client must
+ * not learn which other files exist. */
 static void file_cb(struct evhttp_request *request, void *arg)
 {
     struct server *server = arg;
@@ -445,8 +447,8 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 /* With no descriptor left, accepting would fail again and again. So it pauses
- * until a connection is closed, or for a second. The argument is evhttp's,
- * which has set the listener's: so the server stands in a variable. */
+ * until a connection is closed, or for a second. evhttp has set the listener's
+ * argument to its own, so the server has to be a global variable. */
 static void accept_failed_cb(struct evconnlistener *listener, void *arg)
 {
     int error = EVUTIL_SOCKET_ERROR(); /* before a call can change it */

@@ -25,7 +25,7 @@ enum {
 
 enum { MOST = 65536 }; /* descriptors: a connection beyond them is closed */
 
-/* What evhttp gets to read in place of a request that is not in order. */
+/* evhttp reads this in place of a request that is not valid. */
 static const char SUBSTITUTE[] = "GET /refused HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /* The bytes that may stand in a field's name: RFC 9110, section 5.6.2. */
@@ -44,7 +44,7 @@ struct facts {
 struct gate {
     struct bufferevent *bev;
     enum { HEAD, PASSED, REFUSED } state; /* REFUSED once that is sent */
-    int status;                           /* with which to refuse, or 0 */
+    int status;                           /* to refuse with, or 0 */
     double began; /* when the first byte of the request came */
     size_t body;  /* bytes that are still to come, once it has PASSED */
     size_t size;  /* bytes in head */
@@ -163,8 +163,8 @@ static int check_head(char *head, size_t *body)
 }
 
 /* How many of the SIZE bytes at TEXT are a head: up to the first empty line. 0
- * if there is none yet. A line may end in LF alone here: check_head sees that.
- */
+ * if there is none yet. A line may end in LF alone here: check_head refuses
+ * it. */
 static size_t head_length(const char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
@@ -185,13 +185,13 @@ static bool is_late(const struct gate *gate)
     return clock_ms() - gate->began > (double)limits.time;
 }
 
-/* The end of a connection, without an answer: evhttp sees it and closes. */
+/* End a connection without an answer: evhttp sees the end and closes. */
 static void cut(struct gate *gate)
 {
     shutdown(bufferevent_getfd(gate->bev), SHUT_RDWR);
 }
 
-/* Give evhttp the substitute in place of what has come. */
+/* Give evhttp the substitute in place of the bytes that have come. */
 static void refuse(struct gate *gate, struct evbuffer *input, int status)
 {
     gate->state = PASSED;
@@ -201,11 +201,11 @@ static void refuse(struct gate *gate, struct evbuffer *input, int status)
         cut(gate);
 }
 
-/* Hand what we have kept back to evhttp, if it is in order: a head, and perhaps
- * what came behind it. */
+/* Give evhttp the bytes that we have kept back, if they are valid: a head, and
+ * perhaps the bytes that follow it. */
 static void hand_over(struct gate *gate, struct evbuffer *input, size_t head)
 {
-    gate->state = PASSED; /* before arrived_cb sees it come back */
+    gate->state = PASSED; /* before arrived_cb sees it again */
     if (evbuffer_prepend(input, gate->head, gate->size) < 0) {
         cut(gate);
         return;
@@ -220,8 +220,7 @@ static void hand_over(struct gate *gate, struct evbuffer *input, size_t head)
         gate->body = body > behind ? body - behind : 0;
 }
 
-/* Take what may belong to a head out of evhttp's sight, until it is complete.
- */
+/* Hide the bytes of a head from evhttp until the head is complete. */
 static void take_head(struct gate *gate, struct evbuffer *input)
 {
     if (gate->size == 0)
@@ -239,8 +238,8 @@ static void take_head(struct gate *gate, struct evbuffer *input)
         refuse(gate, input, HEAD_TOO_LONG);
 }
 
-/* Bytes have come, and evhttp has not seen them yet. Those behind a request
- * wait until that is answered. */
+/* Bytes have come, and evhttp has not seen them yet. Bytes behind a request
+ * wait until the request is answered. */
 static void arrived_cb(
     struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 {
@@ -262,8 +261,8 @@ static void arrived_cb(
     }
 }
 
-/* Make the gate of BEV. It stands under the descriptor, and is used again for
- * the next connection there: evhttp does not tell us of the end of one. */
+/* Make the gate of BEV. It is stored by descriptor, and the next connection
+ * with that descriptor reuses it: evhttp does not report the end of one. */
 static struct gate *new_gate(struct bufferevent *bev)
 {
     int fd = bufferevent_getfd(bev);
@@ -303,8 +302,9 @@ static struct gate *gate_of(struct evhttp_request *request)
 
     if (fd >= MOST || !gates[fd] || gates[fd]->bev != bev)
         return NULL;
-    /* Descriptor and address may be those of a connection that is gone, and
-     * this one have no gate: only the callback proves that it has. */
+    /* The descriptor and the address may have belonged to a connection that is
+     * gone, and this one may have no gate: only the callback proves that it
+     * has. */
     if (evbuffer_remove_cb(input, arrived_cb, gates[fd]) < 0 ||
         !evbuffer_add_cb(input, arrived_cb, gates[fd]))
         return NULL;
@@ -316,8 +316,8 @@ void request_gate_start(const struct request_limits *the_limits)
     limits = *the_limits;
 }
 
-/* The watermark holds where evhttp reads only to see the end of a connection,
- * and keeps what comes. */
+/* The watermark is a limit while evhttp reads only to see the end of a
+ * connection, and keeps all bytes that come. */
 bool request_gate_attach(struct bufferevent *bev)
 {
     struct evbuffer *input = bufferevent_get_input(bev);
@@ -340,8 +340,8 @@ struct bufferevent *request_gate_bevcb(struct event_base *base, void *arg)
 }
 
 /* At "Connection: close" evhttp would close at once. The client may still be
- * sending: a reset would destroy the answer on its way. This means the same,
- * and evhttp does not know it. */
+ * sending: a reset would destroy the answer on its way. "close, close" has
+ * the same meaning, but not for evhttp. */
 int request_gate_status(struct evhttp_request *request)
 {
     struct gate *gate = gate_of(request);

@@ -43,9 +43,9 @@ void request_gate_start(const struct request_limits *limits);
  * request_gate_status refuses what comes from there. ARG is not used. */
 struct bufferevent *request_gate_bevcb(struct event_base *base, void *arg);
 
-/* Put a gate into BEV, which the caller has made, as one for TLS. It is for a
- * bevcb: nothing has been read, and no watermark is set. False without memory:
- * BEV has no gate then, and is the caller's to free. */
+/* Put a gate into BEV, which the caller has made, as one for TLS. Call it in a
+ * bevcb, where nothing has been read and no watermark is set. False without
+ * memory: BEV has no gate then, and the caller has to free it. */
 bool request_gate_attach(struct bufferevent *bev);
 
 /* The status with which to answer REQUEST, or 0 if it is in order:

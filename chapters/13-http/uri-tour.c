@@ -79,7 +79,7 @@ static void show_parts(const char *text)
 }
 
 //> refused
-/* Print whether TEXT is a URI: by RFC 3986, and for who is not so strict. */
+/* Print whether TEXT is a URI: by RFC 3986, and for a less strict parser. */
 static void show_verdicts(const char *text)
 {
     struct evhttp_uri *strict = evhttp_uri_parse(text);
@@ -107,8 +107,7 @@ static void show_refused(void)
 }
 
 //> decode
-/* Decode TEXT once. The size tells of a NUL in it, which would end the string.
- */
+/* Decode TEXT once. The size shows a NUL in it, which would end the string. */
 static void show_decoded(const char *text, bool is_query)
 {
     size_t size;
@@ -167,7 +166,7 @@ static void try_part(const char *call, int result)
     printf("  %-46s %s\n", call, result < 0 ? "refused" : "taken");
 }
 
-/* Make a URI out of its parts. Each is to be encoded before, and is checked. */
+/* Make a URI out of its parts, which have to be encoded, and are checked. */
 static void show_joining(void)
 {
     struct evhttp_uri *uri = evhttp_uri_new();

@@ -32,7 +32,8 @@ static void pieces_free(struct pieces *pieces)
 }
 
 /* The connection is closed before the last piece. If the client has left,
- * evhttp has taken the request off the connection, and it is for us to free. */
+ * evhttp has removed the request from the connection, and we have to free
+ * it. */
 static void pieces_lost_cb(struct evhttp_connection *connection, void *arg)
 {
     struct pieces *pieces = arg;
@@ -43,9 +44,9 @@ static void pieces_lost_cb(struct evhttp_connection *connection, void *arg)
     pieces_free(pieces);
 }
 
-/* What was sent has gone to the kernel. We do not read meanwhile: a client that
- * has only half-closed its connection would lose the rest. The end may close
- * the connection, so what is ours goes before. */
+/* The last piece has gone to the kernel. We do not read meanwhile: a client
+ * that has only half-closed its connection would lose the rest. Ending the
+ * answer may close the connection, so we free our own part first. */
 static void next_piece_cb(struct evhttp_connection *connection, void *arg)
 {
     struct pieces *pieces = arg;

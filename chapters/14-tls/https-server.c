@@ -179,11 +179,12 @@ static void request_end(struct server *server)
         event_base_loopbreak(server->base); /* all that we waited for */
 }
 
-/* Tell the client that this is our end, and not an attacker's who cuts the
- * connection. evhttp never does. If the socket is full, it is lost: evhttp
- * would not wait. The second call reads the client's own close_notify, if that
- * has come: to close with bytes unread is a reset, which destroys the answer on
- * its way. The SSL is NULL where evhttp has made a plain bufferevent. */
+/* Send close_notify, which evhttp never does, so that the client can tell our
+ * end from an attacker who cuts the connection. If the socket is full, it is
+ * not sent: evhttp would not wait. The second call reads the client's own
+ * close_notify, if that has come: to close with bytes unread is a reset, which
+ * destroys the answer on its way. The SSL is NULL where evhttp has made a plain
+ * bufferevent. */
 static void say_close_notify(struct bufferevent *bev)
 {
     SSL *ssl = bufferevent_openssl_get_ssl(bev);
@@ -215,8 +216,8 @@ static void answer_sent_cb(struct evhttp_request *request, void *arg)
     request_gate_next(request);
 }
 
-/* Without memory an answer lacks the field, which is no harm, except for a
- * Content-Length. */
+/* Without memory an answer lacks the field. Only a missing Content-Length would
+ * matter. */
 static bool add_header(
     struct evhttp_request *request, const char *name, const char *value)
 {
@@ -224,7 +225,7 @@ static bool add_header(
                evhttp_request_get_output_headers(request), name, value) == 0;
 }
 
-/* There is no memory for an answer: the client shall not wait for it. */
+/* There is no memory for an answer: close, so that the client does not wait. */
 static void drop_request(struct evhttp_request *request)
 {
     print_line(stderr, "cannot answer a client: %s", strerror(ENOMEM));
@@ -248,7 +249,7 @@ static void log_answer(struct evhttp_request *request, int status, size_t size)
 }
 
 /* Send an answer, whose body is in the request's output buffer. To HEAD, and
- * with 304, only its length is told: evhttp would send the body. And we stop
+ * with 304, only its length is sent: evhttp would send the body. And we stop
  * reading: evhttp reads on to see whether the client leaves, and a client that
  * has only half-closed its connection would lose the answer. */
 static void send_answer(struct server *server, struct evhttp_request *request,
@@ -314,8 +315,9 @@ static bool request_begin(
 }
 
 /* Open the file or folder PATH below FOLDER, name by name: so no symbolic link
- * is followed. A name that begins with a dot, as "..", does not exist. What
- * cannot be opened at once, as a pipe, does not hold us up. PATH is changed. */
+ * is followed. A name that begins with a dot, as "..", does not exist. A file
+ * that cannot be opened at once, as a pipe, does not block us. PATH is
+ * changed. */
 static int open_below(int folder, char *path)
 {
     int fd = fcntl(folder, F_DUPFD_CLOEXEC, 0);
@@ -384,8 +386,8 @@ static int add_file(struct evbuffer *output, int file, off_t size)
     return -1;
 }
 
-/* Answer with the regular file FD, unless the client has it as it is: it sends
- * back the time that it got from us, so we compare the text. We do not look at
+/* Answer with the regular file FD, unless the client has its newest version: it
+ * sends back the time that it got from us, so we compare the text. We ignore
  * its Range, which RFC 9110, section 14.2, allows: it gets the whole file. */
 static void send_file(struct server *server, struct evhttp_request *request,
     int fd, const struct stat *file, const char *type)
@@ -406,15 +408,16 @@ static void send_file(struct server *server, struct evhttp_request *request,
         if (!send_pieces(request, fd, file->st_size, answer_lost_cb, server))
             drop_request(request);
     } else if (add_file(evhttp_request_get_output_buffer(request), fd,
-                   file->st_size) < 0) { /* only its length is told */
+                   file->st_size) < 0) { /* only its length is sent */
         drop_request(request);
     } else {
         send_answer(server, request, status, type);
     }
 }
 
-/* A folder whose path has no slash at its end: the links on its page would lead
- * elsewhere. The new place is told relative to the old one. */
+/* Redirect a client from a folder's path without a slash at its end, where the
+ * links of the page would lead elsewhere. The new path is relative to the old
+ * one. */
 static void send_to_folder(
     struct server *server, struct evhttp_request *request)
 {
@@ -428,8 +431,8 @@ static void send_to_folder(
     send_text(server, request, HTTP_MOVEPERM, "see the folder");
 }
 
-/* All paths are files. What we do not serve does not exist: a client is not to
- * learn what there is besides. */
+/* All paths are files. Any file that we do not serve gets 404: a client must
+ * not learn which other files exist. */
 static void file_cb(struct evhttp_request *request, void *arg)
 {
     struct server *server = arg;
@@ -472,8 +475,8 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 /* With no descriptor left, accepting would fail again and again. So it pauses
- * until a connection is closed, or for a second. The argument is evhttp's,
- * which has set the listener's: so the server stands in a variable. */
+ * until a connection is closed, or for a second. evhttp has set the listener's
+ * argument to its own, so the server has to be a global variable. */
 static void accept_failed_cb(struct evconnlistener *listener, void *arg)
 {
     int error = EVUTIL_SOCKET_ERROR(); /* before a call can change it */
@@ -527,16 +530,16 @@ static void serve_on(struct server *server, const char *host, const char *port)
         errx(1, "cannot watch the listening socket");
 }
 
-/* The handshake has lasted too long. A time-out of evhttp starts again at each
- * byte. It sees the end of the socket, and closes. */
+/* The handshake has lasted too long: a time-out of evhttp would start again at
+ * each byte. evhttp sees the end of the socket, and closes. */
 static void deadline_cb(evutil_socket_t fd, short what, void *arg)
 {
     print_line(stderr, "dropped a client: its handshake took too long");
     shutdown(bufferevent_getfd(arg), SHUT_RDWR);
 }
 
-/* The callbacks of a bufferevent are evhttp's: so the deadline belongs to the
- * SSL, which tells us when the handshake is done. */
+/* evhttp uses the callbacks of the bufferevent, so the deadline belongs to the
+ * SSL, which calls this when the handshake is done. */
 static void info_cb(const SSL *ssl, int where, int result)
 {
     if (where & SSL_CB_HANDSHAKE_DONE)
@@ -599,8 +602,8 @@ static int alpn_cb(SSL *ssl, const unsigned char **chosen,
                                            : SSL_TLSEXT_ERR_NOACK;
 }
 
-/* What fails here is a mistake in a file: OpenSSL's first error tells the
- * cause, and those that follow it only where it was met. */
+/* A failure here is a mistake in a file: OpenSSL's first error gives the cause,
+ * and the errors that follow it only where it was met. */
 static void tls_check(int result, const char *what, const char *file)
 {
     unsigned long code = ERR_peek_error();

@@ -37,7 +37,7 @@ enum { HIGH = 64 * 1024, LOW = 16 * 1024 };
 
 struct client {
     struct event_base *base;
-    SSL_CTX *context; /* whom we trust, and the rules */
+    SSL_CTX *context; /* trusted authorities, and the rules */
     const char *host; /* the name that the certificate has to have */
     const char *alpn; /* the protocol to be offered, or NULL */
     struct bufferevent *bev;
@@ -117,13 +117,13 @@ static void client_finish(struct client *client)
     event_base_loopbreak(client->base);
 }
 
-/* Say close_notify: no more will come, but we go on reading replies. A full
- * socket does not take it: then this is called again when there is room. */
+/* Send close_notify: no more will come, but we go on reading replies. If the
+ * socket is full, this is called again when there is room. */
 static void room_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct client *client = arg;
 
-    ERR_clear_error(); /* SSL_get_error looks at all that is queued */
+    ERR_clear_error(); /* SSL_get_error checks all queued errors */
     int result = client->half_closed ? 0 : SSL_shutdown(client->ssl);
 
     if (result >= 0) {
@@ -244,7 +244,7 @@ static void peer_end(struct client *client)
 }
 
 /* The server has proved that it is HOST: OpenSSL would have ended the handshake
- * otherwise. Only now may it read what we say. */
+ * otherwise. Only now may we send it our input. */
 static void client_connected(struct client *client)
 {
     const unsigned char *alpn;
@@ -364,8 +364,8 @@ static struct event_base *base_for_files(void)
     return base;
 }
 
-/* What fails here is a mistake in a file: OpenSSL's first error tells the
- * cause, and those that follow it only where it was met. */
+/* A failure here is a mistake in a file: OpenSSL's first error gives the cause,
+ * and the errors that follow it only where it was met. */
 static void tls_check(int result, const char *what, const char *file)
 {
     unsigned long code = ERR_peek_error();

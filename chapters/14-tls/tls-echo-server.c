@@ -173,9 +173,9 @@ static void conn_fail(struct conn *conn, const char *what)
     conn_free(conn);
 }
 
-/* A client that reads slowly is not idle: it has bytes to come, and has
- * received some since the last check. What OpenSSL has written and the kernel
- * does not hold any more is there: see tcp(7). */
+/* A client that reads slowly is not idle: bytes wait for it, and it has
+ * received some since the last check. Bytes that OpenSSL has written and that
+ * the kernel does not hold any more have arrived: see tcp(7). */
 static bool is_receiving(struct conn *conn)
 {
     BIO *bio = SSL_get_wbio(bufferevent_openssl_get_ssl(conn->bev));
@@ -187,15 +187,15 @@ static bool is_receiving(struct conn *conn)
     return unsent > 0 && conn->arrived > before;
 }
 
-/* Say close_notify and close. Without it the peer could not tell our end from
- * an attacker's who cuts the connection. A full socket does not take it: then
- * this is called again when there is room. */
+/* Send close_notify and close. Without it the peer could not tell our end from
+ * an attacker who cuts the connection. If the socket is full, this is called
+ * again when there is room. */
 static void room_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *conn = arg;
     SSL *ssl = bufferevent_openssl_get_ssl(conn->bev);
 
-    ERR_clear_error(); /* SSL_get_error looks at all that is queued */
+    ERR_clear_error(); /* SSL_get_error checks all queued errors */
     int result = SSL_shutdown(ssl);
 
     if (result < 0 && SSL_get_error(ssl, result) == SSL_ERROR_WANT_WRITE &&
@@ -288,7 +288,7 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
         conn_accepted(conn);
     } else if ((what & BEV_EVENT_EOF) && !is_new) {
         conn_half_closed(conn);
-    } else if (what & BEV_EVENT_TIMEOUT) { /* the clock is started again */
+    } else if (what & BEV_EVENT_TIMEOUT) { /* the time-out starts again */
         if (is_receiving(conn))
             return;
         print_line(stderr, "dropped a client that was idle");
@@ -301,8 +301,8 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
     }
 }
 
-/* A time-out of the bufferevent would not do: each byte starts it again, and a
- * client that sends one a second could take for ever. */
+/* A time-out of the bufferevent is not enough: each byte starts it again, and a
+ * client that sends a byte a second could take for ever. */
 static void deadline_cb(evutil_socket_t fd, short what, void *arg)
 {
     print_line(stderr, "dropped a client: its handshake took too long");
@@ -393,8 +393,8 @@ static struct evconnlistener *listen_on(
     return listener;
 }
 
-/* What fails here is a mistake in a file: OpenSSL's first error tells the
- * cause, and those that follow it only where it was met. */
+/* A failure here is a mistake in a file: OpenSSL's first error gives the cause,
+ * and the errors that follow it only where it was met. */
 static void tls_check(int result, const char *what, const char *file)
 {
     unsigned long code = ERR_peek_error();

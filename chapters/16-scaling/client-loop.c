@@ -43,7 +43,7 @@ struct conn {
 /* The job for a line of work. */
 struct count {
     struct job job;
-    struct conn *conn; /* NULL: it is gone. Only the loop's thread looks. */
+    struct conn *conn; /* NULL: it is closed. Only the loop's thread uses it. */
     unsigned long limit, result;
 };
 
@@ -94,7 +94,8 @@ static void count_primes(struct job *job)
 }
 
 /* Close the descriptor here, not with BEV_OPT_CLOSE_ON_FREE, which closes it
- * after this callback: who waits for a free one would be woken too early. */
+ * after this callback: a thread that waits for a free one would wake too
+ * early. */
 static void conn_free(struct conn *conn)
 {
     struct client_loop *loop = conn->loop;
@@ -167,7 +168,8 @@ static bool begins_work(
 }
 
 /* How many of the bytes come before a line of work, of which NUMBER is the
- * number. What may become one has to wait for its end, if there will be any. */
+ * number. The beginning of such a line waits for its end, unless the input has
+ * ended. */
 static size_t plain_length(struct conn *conn, const unsigned char *bytes,
     size_t length, unsigned long *number)
 {

@@ -40,9 +40,10 @@ bool job_pool_start(struct job_pool *pool);
 /* Hand a job over, in any thread. */
 void job_pool_add(struct job_pool *pool, struct job *job);
 
-/* Nobody wants the result any more. True: no thread had begun, and the job is
- * the caller's again. False: it still comes back, sooner if WORK looks at
- * UNWANTED. Without this, jobs of clients that have left would pile up. */
+/* Call this when the result is not needed any more. True: no thread had begun,
+ * and the job is the caller's again. False: it still comes back, sooner if WORK
+ * checks UNWANTED. Without this, jobs of clients that have left would pile
+ * up. */
 bool job_pool_take_back(struct job_pool *pool, struct job *job);
 
 /* When no thread adds jobs any more. Returns when all jobs have come back. */

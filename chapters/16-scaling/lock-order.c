@@ -98,8 +98,8 @@ static void run_second(struct stage *stage)
     event_base_dispatch(stage->second);
 }
 
-/* It takes our mutex and acts, when the main thread is in a callback. Or it
- * runs a loop of its own. */
+/* The other thread locks our mutex and acts while the main thread is in a
+ * callback, or it runs a loop of its own. */
 static void *other_thread(void *arg)
 {
     struct stage *stage = arg;

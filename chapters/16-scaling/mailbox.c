@@ -13,7 +13,7 @@
 
 #include "mailbox.h"
 
-/* Silence the bell, then take the messages: one that is posted in between rings
+/* Reset the bell, then remove the messages: one that is posted in between rings
  * again. They are received without the mutex, so that a callback may post. */
 static void bell_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -50,7 +50,7 @@ bool mailbox_open(struct mailbox *box, struct event_base *base, void *owner)
     return false;
 }
 
-/* The first message rings; the ones behind it are taken together with it. */
+/* The first message rings; those that follow are received together with it. */
 void mailbox_post(struct mailbox *box, struct message *message)
 {
     uint64_t one = 1;

@@ -96,8 +96,8 @@ static void set_nodelay(evutil_socket_t fd)
         print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
-/* Let the kernel hold no more than this for one that does not read: left to
- * itself it takes some 4 MiB. */
+/* The kernel may hold no more than this for a client that does not read: by
+ * default it would buffer some 4 MiB. */
 static void bound_kernel(evutil_socket_t fd)
 {
     int size = KERNEL;

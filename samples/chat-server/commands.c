@@ -13,7 +13,7 @@ struct command {
     bool nameless;                                  /* allowed without a name */
 };
 
-/* Make NAME from TEXT, or tell the person why not, and return false. */
+/* Make NAME from TEXT. If that fails, tell the person why, and return false. */
 static bool make_name(
     struct person *person, struct name *name, const char *text)
 {

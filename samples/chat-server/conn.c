@@ -36,9 +36,9 @@ __attribute__((format(printf, 2, 3))) static void print_line(
     va_end(arguments);
 }
 
-/* CONN is of no use any more: we CANNOT do something for it. It is freed as
- * soon as the loop runs, not here: our caller may be in the middle of a list of
- * people. To make an event active takes no memory. */
+/* CONN cannot be served any more: CANNOT says what failed. It is freed as soon
+ * as the loop runs, not here: our caller may be walking a list of people. To
+ * make an event active takes no memory. */
 void conn_fail(struct conn *conn, const char *cannot)
 {
     if (conn->failed)
@@ -89,9 +89,9 @@ void conn_free(struct conn *conn)
         event_base_loopbreak(server->base);
 }
 
-/* All is sent: say so, and wait for the peer to close. If we closed first, what
- * it sends in this moment would be answered by a reset, and the last lines be
- * lost. */
+/* All is sent: half-close, and wait for the peer to close. If we closed first,
+ * the kernel would answer bytes that still arrive by a reset, and the last
+ * lines could be lost. */
 static void conn_finish(struct conn *conn)
 {
     if (conn->ended)
@@ -102,8 +102,7 @@ static void conn_finish(struct conn *conn)
             stderr, "cannot half-close a connection: %s", strerror(errno));
 }
 
-/* The bytes that the peer has not taken yet, in the output and in the kernel.
- */
+/* The bytes that the peer has not received, in the output and in the kernel. */
 static size_t bytes_waiting(struct conn *conn)
 {
     int in_kernel;
@@ -137,8 +136,8 @@ static void conn_send(struct conn *conn, const char *text, size_t length)
         conn_fail(conn, "queue a line");
 }
 
-/* A line for the person behind ARG. One that does not read is dropped, but not
- * here: our caller is in the middle of a list of people. */
+/* Queue a line for the person behind ARG. A client that does not read is
+ * dropped, but not here: our caller is walking a list of people. */
 void show_cb(void *arg, const char *text, size_t length)
 {
     struct conn *conn = arg;
@@ -170,7 +169,7 @@ static void read_cb(struct bufferevent *bev, void *arg)
 
     if (conn->person)
         take_some_lines(conn);
-    if (!conn->person) /* read and forgotten, so that no reset comes of it */
+    if (!conn->person) /* read and discarded, so that no reset is sent */
         evbuffer_drain(input, evbuffer_get_length(input));
 }
 
@@ -201,8 +200,8 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
     conn_free(conn);
 }
 
-/* The time of a leaving connection is over. As long as it goes on reading, it
- * has as much again. */
+/* The time of a leaving connection is over. If it has read something, it gets
+ * the same time again. */
 static void leaving_cb(struct conn *conn)
 {
     size_t waiting = bytes_waiting(conn);
@@ -215,9 +214,9 @@ static void leaving_cb(struct conn *conn)
     set_timer(conn, &LINGER);
 }
 
-/* One timer does for four things, since they exclude each other: a second is
- * over, too much is queued, the time of a leaving connection is over, or a call
- * has failed for it. */
+/* One timer serves four cases, since they exclude each other: a second is over,
+ * too much is queued, the time of a leaving connection is over, or a call has
+ * failed for it. */
 static void timer_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *conn = arg;
@@ -233,9 +232,9 @@ static void timer_cb(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-/* Make what CONN needs; returns false if that cannot be. The timer, whose first
- * end means nothing, has its place in the loop from now on: to set it again
- * takes no memory. */
+/* Make all parts of CONN; returns false if that fails. The timer is in the loop
+ * from now on, so that setting it again takes no memory; its first call has no
+ * effect. */
 static bool conn_start(struct conn *conn, evutil_socket_t fd)
 {
     struct server *server = conn->server;

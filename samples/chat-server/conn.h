@@ -25,12 +25,12 @@ struct server {
 
 struct conn {
     struct server *server;
-    struct person *person;   /* NULL once this one is leaving */
+    struct person *person;   /* NULL once the client is leaving */
     struct bufferevent *bev; /* owns the fd */
     struct evbuffer *text;   /* input, with telnet's commands taken out */
-    struct event *timer;     /* the end of a second, or of our patience */
+    struct event *timer;     /* the end of a second, or of a time-out */
     struct telnet telnet;
-    int lines;      /* taken in this second */
+    int lines;      /* lines, received in this second */
     bool warned;    /* of being too quick */
     bool slow;      /* more is queued than may be */
     bool failed;    /* nothing can be done for it: the timer is active */
@@ -47,8 +47,8 @@ void conn_new(struct server *server, evutil_socket_t fd);
  * stopping. */
 void conn_free(struct conn *conn);
 
-/* CONN is of no use any more: we CANNOT do something for it. It is freed as
- * soon as the loop runs. */
+/* CONN cannot be served any more: CANNOT says what failed. It is freed as soon
+ * as the loop runs. */
 void conn_fail(struct conn *conn, const char *cannot);
 
 /* End CONN: read no more lines from it, and queue no more for it. It has some
@@ -66,11 +66,11 @@ void start_second(struct conn *conn);
 
 void set_reading(struct conn *conn, bool on);
 
-/* Take the lines that have come. Those that come too fast wait for the next
+/* Handle the lines that have come. Lines that come too fast wait for the next
  * second, in the socket. */
 void take_some_lines(struct conn *conn);
 
-/* A second is over: take what has waited for it. */
+/* A second is over: handle the lines that have waited for it. */
 void next_second(struct conn *conn);
 
 #endif

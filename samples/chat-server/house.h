@@ -10,7 +10,7 @@
 #include "rooms.h"
 
 enum {
-    HISTORY = 20,               /* lines that one who joins is shown */
+    HISTORY = 20,               /* lines shown to a person who joins */
     TEXT = LINE + 2 * NAME + 64 /* bytes of the longest line that we make */
 };
 
@@ -36,7 +36,7 @@ struct person {
 struct rooms {
     LIST_HEAD(room_list, room) rooms;
     LIST_HEAD(person_list, person) people;
-    struct room *lobby; /* where all come in; the only one that may be empty */
+    struct room *lobby; /* each person starts here; the only one kept empty */
 };
 
 /* Show a line to one person; its newline is added. */
@@ -57,7 +57,7 @@ struct room *room_new(struct rooms *rooms, const struct name *name);
 /* Keep a line for those who join later. */
 void room_remember(struct room *room, const char *text);
 
-/* Leave the room, which is told HOW, or enter one. */
+/* Leave the room, which is shown HOW, or enter one. */
 void leave(struct person *person, const char *how);
 void enter(struct person *person, struct room *room);
 

@@ -1,6 +1,4 @@
-/* input.c -- takes the lines of a client, in their order, and no more than may
- * be.
- */
+/* input.c -- handles the lines of a client, in order, and limits their rate. */
 #include <stdbool.h>
 
 #include <event2/buffer.h>
@@ -8,8 +6,8 @@
 #include "conn.h"
 
 enum {
-    LINES = 10,           /* that one may send in a second */
-    ENDLESS = 1024 * 1024 /* bytes after which a line has no end */
+    LINES = 10,           /* lines that a client may send in a second */
+    ENDLESS = 1024 * 1024 /* a line of more bytes is too long */
 };
 
 /* Forget LENGTH bytes of a line that is too long, and say so once. */
@@ -32,7 +30,7 @@ static void count_line(struct conn *conn)
         start_second(conn);
 }
 
-/* Hand a line of LENGTH bytes, and NEWLINE more, to the rooms. */
+/* Pass a line of LENGTH bytes, and NEWLINE more, to the rooms. */
 static void take_line(struct conn *conn, size_t length, size_t newline)
 {
     char text[LINE];
@@ -49,8 +47,8 @@ static void take_line(struct conn *conn, size_t length, size_t newline)
         conn_leave(conn, "has left");
 }
 
-/* Take a line, or a part of one that is too long, and return true; or false if
- * too few bytes are there to decide. */
+/* Handle a line, or a part of one that is too long, and return true; or false
+ * if too few bytes have come to decide. */
 static bool take_from_text(struct conn *conn)
 {
     size_t newline;
@@ -67,7 +65,7 @@ static bool take_from_text(struct conn *conn)
     return true;
 }
 
-/* Do what the last command of telnet wishes; returns false if it wishes
+/* Do what the last command of telnet asks for; returns false if it asks for
  * nothing. */
 static bool take_wish(struct conn *conn)
 {
@@ -107,7 +105,7 @@ static bool take_input(struct conn *conn)
     return true;
 }
 
-/* Take all that has come, in its order, but no more lines than may be. */
+/* Handle all bytes that have come, in order, but no more lines than allowed. */
 static void take_lines(struct conn *conn)
 {
     while (conn->person && !conn->slow && !conn->failed && conn->lines < LINES)
@@ -115,7 +113,7 @@ static void take_lines(struct conn *conn)
             return;
 }
 
-/* Whether there is more to be taken. */
+/* Whether there is more to handle. */
 static bool has_more(struct conn *conn)
 {
     return evbuffer_get_length(conn->text) > 0 ||
@@ -124,7 +122,7 @@ static bool has_more(struct conn *conn)
 }
 
 /* Lines that come too fast wait for the next second, in the socket, where they
- * slow their sender down and nobody else. */
+ * slow down their sender and no other client. */
 void take_some_lines(struct conn *conn)
 {
     static const char text[] = "* too fast: your other lines have to wait\n";

@@ -134,7 +134,7 @@ static void accept_error_cb(struct evconnlistener *listener, void *arg)
     listeners_pause(arg, EVUTIL_SOCKET_ERROR());
 }
 
-/* Where the name that was asked for has an address twice, once is enough. */
+/* If the name has an address twice, listen on it only once. */
 static bool is_repeated(
     const struct evutil_addrinfo *list, const struct evutil_addrinfo *address)
 {
@@ -165,8 +165,8 @@ static in_port_t port_of(struct evconnlistener *listener)
     return *port_in((struct sockaddr *)&address);
 }
 
-/* Where LIST has addresses of both families, those of IPv6 are not to take what
- * belongs to the others. */
+/* If LIST has addresses of both families, an IPv6 socket must not receive the
+ * connections to IPv4 addresses. */
 static unsigned flags_for(
     const struct evutil_addrinfo *list, const struct evutil_addrinfo *address)
 {
@@ -179,12 +179,12 @@ static unsigned flags_for(
     return flags;
 }
 
-/* A listener for ADDRESS; NULL, and why in errno, if there cannot be one. The
- * backlog is as long as the system lets it be: the -1 of libevent means 128. */
+/* A listener for ADDRESS, or NULL with errno set. The backlog is as long as the
+ * system allows: the -1 of libevent means 128. */
 static struct evconnlistener *listen_at(struct listeners *listeners,
     const struct evutil_addrinfo *address, unsigned flags)
 {
-    errno = ENOMEM; /* libevent does not say it */
+    errno = ENOMEM; /* libevent does not report it */
     struct evconnlistener *listener =
         evconnlistener_new_bind(listeners->base, accept_cb, listeners, flags,
             SOMAXCONN, address->ai_addr, (int)address->ai_addrlen);
@@ -210,9 +210,9 @@ static void complain(const struct evutil_addrinfo *address)
         exit(1);
 }
 
-/* Listen on all of LIST. Where ASKED is port 0, the kernel chooses one for the
- * first address, and the others have to have the same. Returns false if another
- * program has it there. */
+/* Listen on all of LIST. If ASKED is port 0, the kernel chooses a port for the
+ * first address, and the others must use the same one. Returns false if another
+ * program uses it there. */
 static bool listen_on_all(
     struct listeners *listeners, struct evutil_addrinfo *list, in_port_t asked)
 {
@@ -266,7 +266,7 @@ struct listeners *listeners_new(struct event_base *base, const char *host,
             errx(1, "cannot find a port that is free on each address");
     }
     if (listeners->count == 0)
-        exit(1); /* complain() has said why */
+        exit(1); /* complain() has printed the reason */
     evutil_freeaddrinfo(list);
     return listeners;
 }

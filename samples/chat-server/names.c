@@ -12,7 +12,7 @@
 
 enum {
     MARKS = 4,         /* on one letter; more would cover the lines above */
-    DOTLESS_I = 0x131, /* with a dot above, nobody can tell it from an i */
+    DOTLESS_I = 0x131, /* with a dot above, it looks like an i */
     DOTLESS_J = 0x237,
     DOT_ABOVE = 0x307
 };
@@ -37,13 +37,13 @@ static bool hides_dot(ucs4_t letter)
            uc_is_property_soft_dotted(letter);
 }
 
-/* Whether TEXT, LENGTH bytes of UTF-8, has nothing but what a name may have. A
- * mark needs a letter before it: alone it would stand on the bracket or the
- * space that we show before a name. "Default ignorable" is what Unicode calls
- * characters that nobody sees, some of them letters. */
+/* Whether TEXT, LENGTH bytes of UTF-8, has only characters that a name may
+ * have. A mark needs a letter before it: alone it would stand on the bracket or
+ * the space that we show before a name. Unicode calls invisible characters,
+ * some of them letters, "default ignorable". */
 static bool is_sound(const uint8_t *text, size_t length)
 {
-    int marks = MARKS; /* on LETTER so far; as many as may be if it is none */
+    int marks = MARKS; /* on LETTER so far; the maximum if there is no letter */
     ucs4_t code, letter = 0;
 
     for (size_t i = 0; i < length;) {
@@ -63,9 +63,9 @@ static bool is_sound(const uint8_t *text, size_t length)
     return length > 0;
 }
 
-/* What a function of libunistring has made: RESULT is BUFFER, of SIZE bytes, or
- * memory of its own where that is too small. Returns 1 if the text is in BUFFER
- * now, 0 if it is too long for that, -1 if there was no memory. */
+/* Check the result of a function of libunistring: RESULT is BUFFER, of SIZE
+ * bytes, or memory of its own if that is too small. Returns 1 if the text is in
+ * BUFFER, 0 if it is too long for it, -1 if there was no memory. */
 static int take(uint8_t *result, size_t length, char *buffer, size_t size)
 {
     if (!result)
@@ -80,8 +80,8 @@ static int take(uint8_t *result, size_t length, char *buffer, size_t size)
     return 1;
 }
 
-/* Put TEXT into BUFFER in a normal form, and see whether a name may have what
- * stands there then: some letters become a space and a mark. */
+/* Put TEXT into BUFFER in a normal form, and check whether the result may be a
+ * name: some letters become a space and a mark. */
 static int normalize(
     uninorm_t form, const char *text, char *buffer, size_t size)
 {
@@ -103,8 +103,8 @@ static int fold(const char *text, char *buffer, size_t size)
     return take(result, length, buffer, size);
 }
 
-/* NFC writes each accented letter in one way alone. NFKC does away with letters
- * that differ in their form only, as those of full width. */
+/* NFC writes each accented letter in one way only. NFKC replaces letters that
+ * differ in their form only, as those of full width. */
 int name_make(struct name *name, const char *text)
 {
     char plain[sizeof(name->key)];

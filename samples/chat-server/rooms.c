@@ -78,7 +78,7 @@ static void room_free(struct room *room)
     free(room);
 }
 
-/* Without memory the line was said all the same, but is soon forgotten. */
+/* Without memory the line was shown, but is missing in the history. */
 void room_remember(struct room *room, const char *text)
 {
     char *copy = strdup(text);

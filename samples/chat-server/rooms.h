@@ -11,9 +11,9 @@
 
 enum { LINE = 1000 }; /* bytes of a line that a person may send */
 
-/* Shows TEXT, LENGTH bytes that end in a newline, to the one whom ARG stands
- * for. It is called in the middle of a walk over people, and so it must call
- * nothing that is declared here. */
+/* Shows TEXT, LENGTH bytes that end in a newline, to the person behind ARG. It
+ * is called while a list of people is walked, so it must not call any function
+ * that is declared here. */
 typedef void show_function(void *arg, const char *text, size_t length);
 
 struct rooms;
@@ -25,18 +25,18 @@ struct rooms *rooms_new(void);
 /* Call this after the last person_free(). */
 void rooms_free(struct rooms *rooms);
 
-/* Show TEXT to everybody who is here, with a name or without. */
+/* Show TEXT to all people who are here, with a name or without. */
 void rooms_tell(struct rooms *rooms, const char *text);
 
-/* Somebody comes, and is asked for a name. NULL if there is no memory. */
+/* A person comes, and is asked for a name. NULL if there is no memory. */
 struct person *person_new(struct rooms *rooms, show_function *show, void *arg);
 
-/* Tell the room HOW the person left, or nobody if HOW is NULL. Nothing is shown
- * to the person any more. */
+/* Show the room HOW the person left, unless HOW is NULL. Nothing is shown to
+ * the person any more. */
 void person_free(struct person *person, const char *how);
 
-/* The person has sent a line, with no newline. Returns false if it wants to
- * go. */
+/* The person has sent a line, with no newline. Returns false for a request to
+ * leave. */
 bool person_line(struct person *person, const char *line, size_t length);
 
 #endif

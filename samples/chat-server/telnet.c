@@ -17,10 +17,10 @@ enum {
 
 enum { LONGEST = 4096 }; /* bytes of a subnegotiation */
 
-/* The peer wants OPTION on our side (DO) or on its own (WILL). We have none,
- * and say so once: two sides that answer each other's answers never end. (WONT
- * and DONT need no answer: nothing is on.) A timing mark is no such thing, but
- * a question that waits for its answer each time. */
+/* The peer wants OPTION on our side (DO) or on its own (WILL). We refuse all of
+ * them, once: two sides that answer each other's answers never end. (WONT and
+ * DONT need no answer: nothing is on.) A timing mark is not an option but a
+ * question, which needs its answer each time. */
 static void negotiate(struct telnet *telnet, unsigned char option)
 {
     unsigned char *refused = &telnet->refused[telnet->verb == WILL][option / 8];
@@ -41,8 +41,8 @@ static void negotiate(struct telnet *telnet, unsigned char option)
     telnet->wish = TELNET_REPLY;
 }
 
-/* BYTE stands behind an IAC. Returns whether the two are text: IAC IAC is a
- * byte 255, and what is no command was not meant to be one. */
+/* BYTE follows an IAC. Returns whether the two are text: IAC IAC is a byte 255,
+ * and a code that is not a command was meant as text. */
 static bool is_text(struct telnet *telnet, unsigned char byte)
 {
     telnet->state = IN_TEXT;

@@ -9,7 +9,7 @@
 enum telnet_wish {
     TELNET_NONE,
     TELNET_REPLY,  /* to send reply[] */
-    TELNET_THERE,  /* to say that we are there */
+    TELNET_THERE,  /* to answer "are you there?" */
     TELNET_ENDLESS /* to be dropped: its command is too long */
 };
 
@@ -24,9 +24,10 @@ struct telnet {
     unsigned char refused[2][256 / 8]; /* options: ours, and the peer's */
 };
 
-/* Take some of BYTES, LENGTH of them, and write what is no command to TEXT,
- * which has room for one byte more. Stops at a wish. Returns how many bytes
- * were taken; *COUNT is how many were written. */
+/* Handle some of BYTES, LENGTH of them, and write bytes that are not commands
+ * to TEXT, which has room for one byte more. Stops when a command asks for
+ * something. Returns how many bytes were used; *COUNT is how many were
+ * written. */
 size_t telnet_take(struct telnet *telnet, const unsigned char *bytes,
     size_t length, unsigned char *text, size_t *count);
 

@@ -97,7 +97,7 @@ static size_t next_of(const struct script *script, size_t i)
     return i + 1 < script->count ? i + 1 : script->set_up;
 }
 
-/* The socket of CONN has taken LENGTH bytes. */
+/* LENGTH bytes of CONN have been sent. */
 static void conn_sent(struct conn *conn, size_t length)
 {
     const struct script *script = conn->pool->script;
@@ -115,7 +115,7 @@ static void conn_sent(struct conn *conn, size_t length)
     }
 }
 
-/* Wait until the socket can be written, or no more. */
+/* Start or stop waiting until the socket is writable. */
 static void set_full(struct conn *conn, bool full)
 {
     int result = 0;
@@ -129,8 +129,8 @@ static void set_full(struct conn *conn, bool full)
         conn_lost(conn, ENOMEM);
 }
 
-/* Send what CONN has to send: requests that follow each other in the ring go
- * together. What the socket does not take waits until it can be written. */
+/* Send the requests of CONN; those that follow each other in the ring go
+ * together. Bytes that do not fit into the socket wait until it is writable. */
 void conn_send(struct conn *conn)
 {
     const struct script *script = conn->pool->script;
@@ -182,9 +182,9 @@ static void conn_answered(struct conn *conn, uint64_t time)
     pool->total.answers++;
 }
 
-/* Compare LENGTH bytes that have come with those that had to come. Returns
- * whether they are the same; if not, CONN is closed, since nothing tells where
- * its next answer begins. */
+/* Compare LENGTH bytes that have come with the expected ones. Returns whether
+ * they are the same; if not, CONN is closed, since the beginning of its next
+ * answer is unknown. */
 static bool conn_check(
     struct conn *conn, const char *bytes, size_t length, uint64_t time)
 {

@@ -47,27 +47,26 @@ struct pool {
     void (*connected)(void *arg);
     /* One or more answers have come on CONN, at TIME. */
     void (*answered)(void *arg, struct conn *conn, uint64_t time);
-    /* CONN is of no use any more, because of ERROR or for another reason. */
+    /* CONN cannot be used any more, because of ERROR or for another reason. */
     void (*lost)(void *arg, struct conn *conn, enum loss loss, int error);
 };
 
 /* Nanoseconds of a clock that only goes forward: see clock_gettime(2). */
 uint64_t now(void);
 
-/* Open CONN and ask for its first answer: what waits for its answer is in no
- * backlog any more. Returns 0, or the errno why it could not be done; what is
- * there of CONN then is freed by conn_close if it counts as opened. */
+/* Open CONN and send its first request: once the answer comes, the connection
+ * has left the backlog. Returns 0, or the errno of the failure; conn_close
+ * frees the parts of CONN then, if it counts as opened. */
 int conn_open(struct pool *pool, struct conn *conn);
 
 /* CONN has a request more to send, which was due at DUE (ns). */
 void conn_give(struct conn *conn, uint64_t due);
 
-/* Send what CONN has to send: requests that follow each other in the ring go
- * together. What the socket does not take waits until it can be written. */
+/* Send the requests of CONN; those that follow each other in the ring go
+ * together. Bytes that do not fit into the socket wait until it is writable. */
 void conn_send(struct conn *conn);
 
-/* Close CONN, of which half may be there, and give up what is under way on it.
- */
+/* Close CONN, which may be only half made, and give up its open requests. */
 void conn_close(struct conn *conn);
 
 #endif

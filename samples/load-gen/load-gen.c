@@ -81,8 +81,8 @@ static void signal_cb(evutil_socket_t signum, short what, void *arg)
         event_base_loopbreak(load->pool.base);
 }
 
-/* A line of progress, in its place on a terminal. Where it would block, there
- * is none: to wait for the terminal would be measured as a slow server. */
+/* Print a line of progress, in its place on a terminal. A line that would block
+ * is dropped: waiting for the terminal would be measured as a slow server. */
 static void print_progress(const struct load *load)
 {
     static const char *const phases[] = {
@@ -116,8 +116,8 @@ static void tick_cb(evutil_socket_t fd, short what, void *arg)
         fail_to_connect(load, "no answer came for ten seconds");
 }
 
-/* Close what is open. What is still due counts as well. Where nothing at all
- * has come in the last second for what was under way, the server is silent. */
+/* Close all connections. Requests that are still due count as well. If requests
+ * were under way and no byte came in the last second, the server is silent. */
 static void finish(struct load *load)
 {
     if (load->phase == MEASURE)
@@ -160,8 +160,8 @@ static void prepare_process(const struct options *options)
         err(1, "cannot run on core %d", options->cpu);
 }
 
-/* To be in time for a rate takes timers that are exact to the microsecond, and
- * that count from now, not from when the loop last looked at the clock. */
+/* A rate needs timers that are exact to the microsecond, and that count from
+ * now, not from the time that the loop has cached. */
 static struct event_base *make_base(double rate)
 {
     struct event_config *config = event_config_new();
@@ -177,7 +177,7 @@ static struct event_base *make_base(double rate)
     return base;
 }
 
-/* All that is needed for the connections, before the first one is opened. */
+/* Make all that the connections need, before the first one is opened. */
 static void prepare(struct load *load)
 {
     const struct options *options = &load->options;

@@ -22,7 +22,8 @@ static double cpu_time(void)
            (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
 }
 
-/* The same of process PID, with all its threads; 0 if there is none. */
+/* The same for process PID, with all its threads; 0 if there is no such
+ * process. */
 static double cpu_time_of(pid_t pid)
 {
     struct timespec time;
@@ -64,9 +65,8 @@ static void add_timer(struct load *load, struct event *event, double seconds)
         fail(load, "cannot add a timer");
 }
 
-/* Open connections: one alone until it is there, then AT_ONCE that wait for
- * their first answer. What fails on the first one may do on the next address.
- */
+/* Open connections: only one until it is connected, then AT_ONCE that wait for
+ * their first answer. If the first one fails, the next address may work. */
 void open_more(struct load *load)
 {
     struct pool *pool = &load->pool;
@@ -209,7 +209,7 @@ void next_phase(struct load *load)
 
     load->phase++;
     total->cpu = cpu_time();
-    if (server > 0) /* else it has gone */
+    if (server > 0) /* else it has been closed */
         total->server = server;
     if (load->phase == WARM_UP) {
         add_timer(load, load->phase_event, load->options.warm_up);
@@ -253,8 +253,8 @@ static void start(struct load *load)
     }
 }
 
-/* CONN has had an answer in the set-up. The first one sends all that there is
- * to be sent before the load, the others need no more than an answer. */
+/* CONN has had an answer in the set-up. The first connection sends all requests
+ * of the set-up; the others need only one answer. */
 static void set_up(struct load *load, struct conn *conn)
 {
     if (conn == load->conns && conn->wanted < load->script.set_up) {

@@ -32,12 +32,12 @@ struct load {
     struct result result;
 };
 
-/* Make what a load needs beside its pool of connections; end it. */
+/* Make and free the parts of a load that are not in its pool of connections. */
 void load_init(struct load *load);
 void load_end(struct load *load);
 
-/* Open connections: one alone until it is there, then as many at once as wait
- * for their first answer. */
+/* Open connections: only one until it is connected, then several at once, which
+ * wait for their first answer. */
 void open_more(struct load *load);
 
 /* The first connection has failed. Returns false if there is no other address.

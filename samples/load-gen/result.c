@@ -1,4 +1,4 @@
-/* result.c -- what was measured: the histogram, and how it is told. */
+/* result.c -- what was measured: the histogram, and how it is printed. */
 #include <err.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -155,7 +155,7 @@ void print_result(const struct result *result, const struct options *options)
         print_text(result, options);
 }
 
-/* Write LENGTH bytes as one may show them into TEXT, of SIZE bytes. */
+/* Write LENGTH bytes in printable form into TEXT, of SIZE bytes. */
 static void describe(char *text, size_t size, const char *bytes, size_t length)
 {
     size_t used = 0;

@@ -1,4 +1,4 @@
-/* result.h -- what was measured: the histogram, and how it is told. */
+/* result.h -- what was measured: the histogram, and how it is printed. */
 #ifndef RESULT_H
 #define RESULT_H
 
@@ -42,8 +42,8 @@ void count_unanswered(struct result *result, uint64_t due, uint64_t time);
 /* The microseconds that PER_MILLE of the latencies did not exceed. */
 double percentile(const struct result *result, unsigned per_mille);
 
-/* Keep what the first difference was: GOT where EXPECTED had to come, AT bytes
- * into an answer. With no EXPECTED, nothing had been asked for. */
+/* Keep the first difference: GOT instead of EXPECTED, AT bytes into an answer.
+ * Without EXPECTED, no request was open. */
 void note_wrong(struct result *result, size_t at, const char *got,
     const char *expected, size_t length);
 

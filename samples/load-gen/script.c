@@ -18,8 +18,9 @@ static unsigned next_random(void)
     return (unsigned)(state >> 40);
 }
 
-/* Bytes that grow. (A memory stream of the C library loses a byte where it
- * finds no memory, and says so in no way that is easy to see.) */
+/* A buffer that grows. (A memory stream of the C library loses a byte when
+ * there is no memory, and does not report it in a way that is easy to
+ * check.) */
 struct text {
     char *bytes;
     size_t length, room;

@@ -6,9 +6,9 @@
 
 #include "options.h"
 
-/* All that will be sent and all that has to come back, made before the start.
- * First the requests of the set-up, then a ring that each connection goes
- * round. Request I lies from request_at[I] up to request_at[I + 1]. */
+/* All requests and all expected answers, made before the start. First come the
+ * requests of the set-up, then a ring that each connection goes round. Request
+ * I lies from request_at[I] up to request_at[I + 1]. */
 struct script {
     char *requests, *answers;
     size_t *request_at, *answer_at;

@@ -24,7 +24,7 @@ void answer_number(struct client *client, uint64_t number)
     answer(client, first, (size_t)(digits + sizeof(digits) - first));
 }
 
-/* Answer with a line, unless the client did not want to hear. */
+/* Answer with a line, unless the client said "noreply". */
 void reply(struct client *client, const char *line)
 {
     if (client->noreply)

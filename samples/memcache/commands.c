@@ -6,12 +6,12 @@
 
 #include "commands.h"
 
-/* The memcached that this is held against, byte for byte. */
+/* The memcached that memcache's answers are compared with, byte for byte. */
 #define VERSION "1.6.18"
 
-enum { FIRST_ROOM = 2048 }; /* bytes for a value, of which none may come */
+enum { FIRST_ROOM = 2048 }; /* bytes of a value that may never come */
 
-/* These functions have their words, so many as the table allows. */
+/* The table has checked the number of words of these functions. */
 
 static bool has_long_key(struct client *client, const struct words *words)
 {
@@ -54,7 +54,7 @@ static void run_store(struct client *client, const struct words *words, int how)
     reply(client, fits ? "SERVER_ERROR out of memory storing object"
                        : "SERVER_ERROR object too large for cache");
     client->swallow = (size_t)size + 2;
-    /* Better no value than the one that the client wanted to be rid of. */
+    /* Rather no value than the old one, which the client wanted to replace. */
     struct item *old = how == SET ? find_key(client, words) : NULL;
     if (old)
         store_delete(store, old);
@@ -197,7 +197,7 @@ static void run_stats(
     reply(client, "END");
 }
 
-/* verbosity LEVEL: taken, and without effect. */
+/* verbosity LEVEL: accepted, without effect. */
 static void run_verbosity(
     struct client *client, const struct words *words, int unused)
 {

@@ -8,7 +8,7 @@
 
 enum {
     WORDS = 23,         /* of a line, as many as memcached looks at */
-    COMMAND_WORK = 100, /* what it takes to look for a key and to answer */
+    COMMAND_WORK = 100, /* units to look for a key and to answer */
 };
 
 /* A line cut up, each word ended by a NUL. Words beyond WORDS are left out. */
@@ -34,7 +34,7 @@ bool is_get(const char *word);
  * the LEFT bytes of a line. Returns how many of these are before the keys. */
 size_t run_get(struct client *client, char *name, size_t left);
 
-/* Answer for each key, then END, in as many turns as it takes. */
+/* Answer for each key, then END, in several turns if needed. */
 size_t take_keys(struct client *client, const char *keys);
 
 /* Note that so much work was done. */
@@ -57,7 +57,7 @@ static inline void answer(struct client *client, const char *bytes, size_t size)
 void answer_number(struct client *client, uint64_t number);
 void answer_value(struct client *client, struct item *item, bool with_cas);
 
-/* Answer with a line, unless the client did not want to hear. */
+/* Answer with a line, unless the client said "noreply". */
 void reply(struct client *client, const char *line);
 
 #endif

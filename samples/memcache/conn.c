@@ -1,4 +1,4 @@
-/* conn.c -- a connection: its turns, what it keeps, and what it may hold. */
+/* conn.c -- a connection: its turns, its buffers, and their limit. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +18,9 @@ struct bytes {
     size_t begin, end, room;
 };
 
-/* Either it waits for commands, or it has answers that the peer does not take
- * and hears nothing. While it waits it has no buffer, but for a command that
- * has come in part. */
+/* A connection either waits for commands, or has unsent answers and reads
+ * nothing. While it waits it has no buffer, except for a command that has come
+ * in part. */
 struct conn {
     struct server *server;
     evutil_socket_t fd;
@@ -28,9 +28,9 @@ struct conn {
     struct event *write_event;
     struct client client;
     struct bytes rest;   /* of the input, to be answered later */
-    struct bytes unsent; /* answers that the socket did not take */
+    struct bytes unsent; /* answers that did not fit into the socket */
     size_t held;         /* memory for what has come in part */
-    uint32_t moved;      /* the second in which more of it came, or was done */
+    uint32_t moved;      /* the second in which more came, or was handled */
     LIST_ENTRY(conn) next;
     TAILQ_ENTRY(conn) next_holder;
 };
@@ -97,11 +97,11 @@ void conn_free(struct conn *conn)
     free(conn->rest.at);
     free(conn->unsent.at);
     free(conn);
-    listeners_resume(server->listeners); /* now there is a descriptor */
+    listeners_resume(server->listeners); /* a descriptor is free now */
 }
 
-/* Have memory from what was begun and does not go on: the client's value, or
- * the client. */
+/* Free the memory of a command that does not go on: its value, or else the
+ * client. */
 static void conn_give_up(struct conn *conn)
 {
     if (conn->client.item) {
@@ -112,8 +112,8 @@ static void conn_give_up(struct conn *conn)
     }
 }
 
-/* What all clients have begun may not take more than its share of memory. Those
- * that were silent for longest have to give way. */
+/* Unfinished commands of all clients may not use more than their share of
+ * memory. Those of the clients that were silent for longest are given up. */
 static bool conn_hold(struct conn *conn)
 {
     struct server *server = conn->server;
@@ -130,7 +130,7 @@ static bool conn_hold(struct conn *conn)
            event_add(server->patrol, &SECOND) == 0;
 }
 
-/* One that has answers to take may take its time. */
+/* A client with unsent answers, whose read_event is off, has no time limit. */
 void patrol_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct server *server = arg;
@@ -148,8 +148,8 @@ void patrol_cb(evutil_socket_t fd, short what, void *arg)
         event_del(server->patrol);
 }
 
-/* Send what the socket takes and keep the rest. False if the peer is gone, or
- * there is no memory. */
+/* Send what fits into the socket and keep the rest. False if the connection has
+ * failed, or there is no memory. */
 static bool conn_send(struct conn *conn, const char *bytes, size_t size)
 {
     ssize_t sent = size > 0 ? send(conn->fd, bytes, size, 0) : 0;
@@ -165,8 +165,8 @@ static bool conn_send(struct conn *conn, const char *bytes, size_t size)
     return true;
 }
 
-/* Wait for one of the two: that the socket takes more, or that the peer says
- * more. The other event is not pending. */
+/* Wait until the socket is writable, or until it is readable. The other event
+ * is not pending. */
 static bool conn_wait(struct conn *conn, bool to_write)
 {
     struct event *event = to_write ? conn->write_event : conn->read_event;
@@ -177,8 +177,8 @@ static bool conn_wait(struct conn *conn, bool to_write)
 }
 
 /* Answer SIZE bytes of INPUT. If that is too much for a turn, or the socket is
- * full, the next turn is when the socket takes more, which may be at once: till
- * then others have theirs, and nothing is read. */
+ * full, the next turn begins when the socket is writable, which may be at once:
+ * until then other clients have theirs, and nothing is read. */
 static void conn_turn(struct conn *conn, char *input, size_t size)
 {
     struct cache *cache = &conn->server->cache;
@@ -198,8 +198,8 @@ static void conn_turn(struct conn *conn, char *input, size_t size)
         conn_free(conn);
 }
 
-/* A turn with what is kept of the input, or else with SIZE bytes that have just
- * been read. */
+/* Have a turn with the kept input, or else with SIZE bytes that have just been
+ * read. */
 static void conn_go_on(struct conn *conn, size_t size)
 {
     struct bytes *rest = &conn->rest;
@@ -211,7 +211,7 @@ static void conn_go_on(struct conn *conn, size_t size)
         conn_turn(conn, conn->server->input, size);
 }
 
-/* One read, behind what is kept of the last one, and one write. */
+/* Read once, behind the input that is kept, and write once. */
 static void read_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *conn = arg;
@@ -220,7 +220,7 @@ static void read_cb(evutil_socket_t fd, short what, void *arg)
 
     if (size < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    /* The end: all that it asked is answered. */
+    /* The client has ended, and all its commands are answered. */
     if (size <= 0 ||
         (conn->rest.at && !bytes_add(&conn->rest, input, (size_t)size))) {
         conn_free(conn);
@@ -229,8 +229,8 @@ static void read_cb(evutil_socket_t fd, short what, void *arg)
     conn_go_on(conn, (size_t)size);
 }
 
-/* The peer takes answers again. When it has them all, its next commands are
- * answered; those that were read already come first. */
+/* The socket is writable again. Once all answers are sent, the next commands
+ * are answered; those that were read already come first. */
 static void write_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *conn = arg;

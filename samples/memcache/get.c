@@ -50,7 +50,7 @@ static const char *check_keys(struct client *client, const char *keys)
     return keys[get->checked] || get->any ? NULL : "ERROR";
 }
 
-/* Answer for each key, then END, in as many turns as it takes. */
+/* Answer for each key, then END, in several turns if needed. */
 size_t take_keys(struct client *client, const char *keys)
 {
     struct get *get = &client->get;

@@ -5,7 +5,7 @@
 #include "item.h"
 
 enum {
-    ITEM_COST = 57, /* what an item counts beside its key and value */
+    ITEM_COST = 57, /* bytes that an item counts beside its key and value */
     FLAGS_COST = 4, /* and if it has flags */
 };
 
@@ -65,7 +65,7 @@ struct item *item_grow(struct item *item, size_t room)
     return realloc(item, item_bytes(item->key_size, room));
 }
 
-/* An item that is to take OLD's place, with a value of another size. */
+/* An item that will replace OLD, with a value of another size. */
 struct item *item_like(const struct item *old, uint32_t size)
 {
     struct item *item = item_new(old->data, old->key_size, old->flags,

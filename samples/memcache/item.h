@@ -39,11 +39,11 @@ uint32_t hash_of(const char *key, size_t key_size);
 /* Whether an item of that kind may ever be stored. */
 bool item_fits(size_t key_size, uint32_t flags, uint64_t size);
 
-/* An item that is not in the table yet, with room for so many bytes of its
- * value and CR LF. NULL if there is no memory. */
+/* An item that is not in the table yet, with ROOM bytes for its value and CR
+ * LF. NULL if there is no memory. */
 struct item *item_new(const char *key, size_t key_size, uint32_t flags,
     uint32_t expires, uint64_t size, size_t room);
-/* The item, at another place, with more room; or NULL, and it is as before. */
+/* The item, moved, with more room; or NULL, and it is unchanged. */
 struct item *item_grow(struct item *item, size_t room);
 /* Give up an item that is not in the table. */
 void item_free(struct item *item);
@@ -53,8 +53,8 @@ static inline char *item_value(struct item *item)
     return item->data + item->key_size;
 }
 
-/* An item that is to take OLD's place, with a value of another size. NULL if
- * there is no memory. */
+/* An item that will replace OLD, with a value of another size. NULL if there is
+ * no memory. */
 struct item *item_like(const struct item *old, uint32_t size);
 
 #endif

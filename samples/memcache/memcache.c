@@ -25,10 +25,10 @@
 #include "server.h"
 
 enum {
-    MEGABYTES = 64,          /* of items, unless told otherwise */
+    MEGABYTES = 64,          /* of items, by default */
     MEGABYTES_MAX = 1 << 20, /* a terabyte */
-    PATIENCE = 30,           /* seconds in which a client has to go on */
-    HELD_LEAST = 8 << 20, /* bytes of what has come in part; or as of items */
+    PATIENCE = 30,           /* seconds in which a client has to send more */
+    HELD_LEAST = 8 << 20,    /* bytes of unfinished commands; or as of items */
 };
 
 /* Print a line on standard output, or on standard error as warnx(3) does. A

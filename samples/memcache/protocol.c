@@ -1,4 +1,4 @@
-/* protocol.c -- takes what a client says: lines, values, keys. */
+/* protocol.c -- handles the input of a client: lines, values, keys. */
 #include <string.h>
 
 #include "commands.h"
@@ -18,9 +18,9 @@ static void split(char *line, struct words *words)
             words->at[words->count++] = word;
 }
 
-/* A browser that was talked into this is not to be listened to. A word that
- * begins like a command, or is too short for one, is no method for memcached.
- */
+/* A web page can make a browser send commands here, so HTTP is refused. As in
+ * memcached, a word that is short or begins like a command is not taken for a
+ * method. */
 static bool is_http(const struct words *words)
 {
     const char *method = words->count ? words->at[0] : "";
@@ -73,8 +73,8 @@ static bool is_endless(const char *line, size_t size)
 /* The following three take a piece off the input and return its size, 0 if they
  * can do no more in this turn, or with this input. */
 
-/* A line. Where its end has not come, the next search begins behind what was
- * searched. */
+/* Take a line. If its end has not come, the next search begins behind this
+ * one. */
 static size_t take_line(struct client *client, char *input, size_t size)
 {
     char *newline =
@@ -92,8 +92,9 @@ static size_t take_line(struct client *client, char *input, size_t size)
     return run_line(client, input, line);
 }
 
-/* All of the value has come, and CR LF behind it, one hopes. False if room for
- * it takes another turn: only a value that has come may cost others. */
+/* All of the value has come, and two bytes that should be CR LF. False if
+ * eviction for it takes another turn: only a complete value may evict
+ * others. */
 static bool value_done(struct client *client)
 {
     static const char *const TEXTS[] = {
@@ -153,8 +154,8 @@ static size_t take_refused(struct client *client, size_t size)
     return size;
 }
 
-/* Bytes of the value. The last one is taken again if there is no room yet for
- * the item: so the client's turn comes again. */
+/* Take bytes of the value. If there is no room yet for the item, the last byte
+ * is left in the input, so that the client gets another turn. */
 static size_t take_value(struct client *client, const char *input, size_t size)
 {
     size_t missing = (size_t)client->item->size + 2 - client->filled;

@@ -22,7 +22,7 @@ struct server {
     TAILQ_HEAD(holder_list, conn) holders; /* silent for longest: first */
     size_t held;                           /* by all of them */
     size_t held_most;
-    uint32_t patience; /* seconds until more has to come of what was begun */
+    uint32_t patience; /* seconds in which an unfinished command has to go on */
     char input[READ_SIZE];
 };
 
@@ -31,7 +31,7 @@ struct server {
 struct conn *conn_new(struct server *server, evutil_socket_t fd);
 void conn_free(struct conn *conn);
 
-/* Each second: a client that has begun something is to go on with it. */
+/* Each second: drop clients whose unfinished command does not go on. */
 void patrol_cb(evutil_socket_t fd, short what, void *arg);
 
 #endif

@@ -148,7 +148,7 @@ static struct item *join(
     return joined;
 }
 
-/* What is to be said of an item that comes where OLD is, or where none is. */
+/* The answer for an item that replaces OLD, or that is new if OLD is NULL. */
 static enum outcome judge(const struct item *old, enum how how, uint64_t cas)
 {
     switch (how) {
@@ -206,8 +206,8 @@ enum outcome store_put(
     return outcome;
 }
 
-/* Where the new number is shorter than the old value, blanks fill the rest:
- * the item stays as it is. */
+/* If the new number is shorter than the old value, blanks fill the rest: the
+ * item keeps its size. */
 static void write_number(
     struct store *store, struct item *item, const char *text, uint32_t size)
 {
@@ -244,8 +244,8 @@ enum outcome store_count(
     return STORED;
 }
 
-/* Nothing is freed here, or a million items would keep everybody waiting: a
- * dead item goes when it is asked for, or when it is the oldest. */
+/* Nothing is freed here, or a million items would keep all clients waiting: a
+ * dead item is freed when it is looked up, or when it is the oldest. */
 void store_flush(struct store *store, int32_t exptime)
 {
     store->flush_at =

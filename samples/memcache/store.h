@@ -23,7 +23,7 @@ struct store {
     uint64_t bytes;     /* and do now */
     uint64_t items;     /* in the table now */
     uint64_t stored;    /* ever put there */
-    uint64_t evictions; /* live ones that had to give way */
+    uint64_t evictions; /* live ones that were evicted */
     uint64_t cas;       /* the last number given */
     uint64_t flushed;  /* a flush that is due ends items of a smaller number, */
     uint32_t flush_at; /* and those up to this second; 0: there is no flush */
@@ -45,7 +45,7 @@ enum outcome { STORED, NOT_STORED, EXISTS, NOT_FOUND, NON_NUMERIC, NO_MEMORY };
 struct store *store_new(uint64_t limit);
 void store_free(struct store *store);
 
-/* Look at the clock; all else goes by what it said then. */
+/* Read the clock; all other functions use that time. */
 void store_tick(struct store *store);
 
 /* The second that a client means by EXPTIME: 0 is never, up to 30 days count

@@ -54,7 +54,8 @@ static void conn_free(struct conn *conn)
         event_base_loopbreak(proxy->base);
 }
 
-/* Close with a reset. A plain close would tell the peer that it has all. */
+/* Close with a reset. After a plain close the peer would believe that it has
+ * received everything. */
 static void set_reset(evutil_socket_t fd)
 {
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
@@ -88,9 +89,9 @@ static int unsent_to(const struct side *side)
     return bytes;
 }
 
-/* To move the timer with each message would cost more than to look now and then
- * whether there was one. A peer that reads slowly takes bytes from the kernel
- * for long before there is room for one more of ours. */
+/* Moving the timer at each message would cost more than checking now and then
+ * whether there was one. A peer that reads slowly may drain the kernel's buffer
+ * for long before the socket is writable again. */
 static void idle_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *conn = arg;
@@ -115,9 +116,9 @@ static void name_peer(
         strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }
 
-/* The client's bytes wait in the kernel until there is an upstream. For that
- * the proxy's spare descriptor is taken: a burst of clients could leave none
- * for upstreams. */
+/* The client's bytes wait in the kernel until there is an upstream. Its socket
+ * uses the proxy's spare descriptor: a burst of clients could leave none for
+ * upstreams. */
 void conn_new(struct proxy *proxy, evutil_socket_t fd,
     const struct sockaddr *address, socklen_t length)
 {

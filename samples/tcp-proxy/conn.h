@@ -18,7 +18,7 @@ struct upstream {
     struct evutil_addrinfo *address; /* of a host that is a number, else NULL */
 };
 
-/* In the time that a connection may be silent, it is looked at so often. */
+/* The number of checks in the time that a connection may be silent. */
 enum { CHECKS = 4 };
 
 /* What all connections share. */
@@ -28,7 +28,7 @@ struct proxy {
     struct listeners *listeners; /* NULL after the first signal */
     int spare;                   /* descriptor of the next one's upstream */
     struct timeval limit;        /* for a name, and for each connect */
-    const struct timeval *check; /* from one look for silence to the next */
+    const struct timeval *check; /* from one check for silence to the next */
     struct timeval grace;        /* for what is open at a signal */
     int count;                   /* of upstreams: 1 or 2 */
     struct upstream upstreams[2];

@@ -25,7 +25,7 @@ struct listeners *listeners_new(struct event_base *base, const char *host,
     const char *port, accept_function *accept, ready_function *ready,
     void *arg);
 
-/* Say where, a line for each. */
+/* Print each address, one a line. */
 void listeners_print(const struct listeners *listeners);
 
 /* Stop accepting because of ERROR, until listeners_resume, or for a second. */

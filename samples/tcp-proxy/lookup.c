@@ -8,7 +8,7 @@
 
 #include "resolver.h"
 
-/* What tells that a file has been changed or replaced. */
+/* The version of a file: another one means that it was changed or replaced. */
 struct version {
     dev_t device;
     ino_t inode;
@@ -124,7 +124,7 @@ static void answered_cb(evutil_socket_t fd, short what, void *arg)
         lookup_free(lookup);
 }
 
-/* What is known, a name in /etc/hosts, comes at once: CALLBACK has then been
+/* The addresses of a name in /etc/hosts come at once: CALLBACK has then been
  * called already. */
 static void ask(struct query *query, evdns_getaddrinfo_cb callback)
 {
@@ -139,9 +139,9 @@ static void ask(struct query *query, evdns_getaddrinfo_cb callback)
         &hints, callback, query);
 }
 
-/* An answer goes to all askers at once: who has an IPv4 address need not wait
- * for a server that drops the question for IPv6 ones. The resolver goes on to
- * another server once when one refuses; asked again, it tries the third. */
+/* An answer goes to all askers at once: an asker with an IPv4 address need not
+ * wait for a server that drops the question for IPv6 ones. When a server
+ * refuses, the resolver asks one other; asked again, it tries the third. */
 static void answer_cb(int error, struct evutil_addrinfo *list, void *arg)
 {
     struct query *query = arg;
@@ -165,7 +165,7 @@ static void answer_cb(int error, struct evutil_addrinfo *list, void *arg)
     event_active(lookup->answered, EV_TIMEOUT, 0);
 }
 
-/* NULL where memory is short. */
+/* NULL if there is no memory. */
 static struct lookup *lookup_new(
     struct lookups *lookups, const char *host, const char *port)
 {
@@ -186,7 +186,7 @@ static struct lookup *lookup_new(
     return NULL;
 }
 
-/* Whether there is somebody to ask for one family at least; else an errno. */
+/* 0 if a question can be asked for one family at least; else an errno. */
 static int lookup_start(struct lookup *lookup)
 {
     static const int families[FAMILIES] = {AF_INET, AF_INET6};
@@ -207,8 +207,8 @@ static int lookup_start(struct lookup *lookup)
     return asked ? 0 : error;
 }
 
-/* One that has begun with the files of today, and is not older than it may get:
- * where memory was short, an answer may never come. */
+/* A look-up that has begun with the present files, and is not too old: if
+ * memory was short, its answer may never come. */
 static struct lookup *find(
     struct lookups *lookups, const char *host, const char *port)
 {
@@ -277,8 +277,8 @@ int lookup_failure(const struct asker *asker, const char **why)
     return ENOENT;
 }
 
-/* First the loop runs callbacks that still use the resolvers; then those that
- * tell us of the questions that nobody answers any more. */
+/* First the loop runs callbacks that still use the resolvers, then those that
+ * report the questions which stay without an answer. */
 void lookups_end(struct lookups *lookups)
 {
     struct lookup *lookup;

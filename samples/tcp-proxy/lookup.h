@@ -1,5 +1,5 @@
-/* lookup.h -- the addresses of a name: asked for without waiting, and once for
- * all who want them at the same time. */
+/* lookup.h -- the addresses of a name, without blocking; connections that want
+ * the same name at the same time share one question. */
 #ifndef LOOKUP_H
 #define LOOKUP_H
 
@@ -23,7 +23,7 @@ struct lookups {
     LIST_HEAD(lookup_list, lookup) list;
 };
 
-/* Somebody who wants the addresses of a name. */
+/* A connection that wants the addresses of a name. */
 struct asker {
     struct lookup *lookup;
     struct evutil_addrinfo **addresses; /* that have come: a list that grows */
@@ -31,7 +31,7 @@ struct asker {
     LIST_ENTRY(asker) next;
 };
 
-/* Seconds on a clock that nobody sets. */
+/* Seconds on a clock that is never set. */
 double now(void);
 double seconds_of(struct timeval time);
 
@@ -45,7 +45,7 @@ void lookups_start(
 void lookups_end(struct lookups *lookups);
 
 /* Ask for the addresses of HOST, with PORT in them. An asker leaves when it
- * does not want to know more. 0, or an errno if nobody can be asked. */
+ * needs no more addresses. 0, or an errno if no server can be asked. */
 int lookup_join(struct lookups *lookups, const char *host, const char *port,
     struct asker *asker);
 void lookup_leave(struct asker *asker);
@@ -53,7 +53,7 @@ void lookup_leave(struct asker *asker);
 /* Whether more addresses may come. */
 bool lookup_goes_on(const struct asker *asker);
 
-/* Why there are none: ENOENT or ETIMEDOUT, and in words. */
+/* Why there are no addresses: ENOENT or ETIMEDOUT, and in words. */
 int lookup_failure(const struct asker *asker, const char **why);
 
 #endif

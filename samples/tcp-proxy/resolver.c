@@ -8,10 +8,11 @@
 
 #include "resolver.h"
 
-/* evdns does not look at all allocations of its set-up, and crashes. So it gets
- * some of this when memory is short; we see it, and free the resolver again. */
+/* evdns does not check all allocations of its set-up, and would crash. So it
+ * gets some of this when there is no memory; we notice, and free the
+ * resolver. */
 static _Alignas(16) char emergency[16384];
-static size_t emergency_left; /* 0 but in the set-up */
+static size_t emergency_left; /* 0 except in the set-up */
 static bool out_of_memory;
 
 static void *noting_malloc(size_t size)
@@ -41,8 +42,7 @@ void lookups_init(void)
     event_set_mem_functions(noting_malloc, realloc, noting_free);
 }
 
-/* Where the clients have taken all other descriptors, one is still there for
- * each resolver. */
+/* When clients use all other descriptors, one is kept for each resolver. */
 void take_reserve(struct lookups *lookups)
 {
     for (int i = 0; i < RESERVE; i++)
@@ -71,8 +71,8 @@ void lookups_start(
 }
 
 /* The next server is asked after a fifth of LIMIT, or after a second. We give
- * up at LIMIT, before the resolver does. No server is probed whether it is
- * there again: the resolver does not live so long. */
+ * up at LIMIT, before the resolver does. Servers that failed are not probed
+ * again: the resolver does not live so long. */
 static void set_patience(struct evdns_base *dns, struct timeval limit)
 {
     double patience = seconds_of(limit) / 5;

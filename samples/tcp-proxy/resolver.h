@@ -6,8 +6,8 @@
 
 #include "lookup.h"
 
-/* Where the clients have taken all other descriptors, one is still there for
- * each resolver: keep them, or give up COUNT of them. */
+/* When clients use all other descriptors, one is kept for each resolver: keep
+ * them, or give up COUNT of them. */
 void take_reserve(struct lookups *lookups);
 void give_reserve(struct lookups *lookups, int count);
 

@@ -45,8 +45,7 @@ static void set_nodelay(evutil_socket_t fd)
         print_line(stderr, "cannot set TCP_NODELAY: %s", strerror(errno));
 }
 
-/* Make EVENT pending, for LIMIT at the most. Where that cannot be had, only the
- * connection ends. */
+/* Make EVENT pending, for LIMIT at most. A failure ends only the connection. */
 bool watch(struct event *event, const struct timeval *limit)
 {
     return event_add(event, limit) == 0;
@@ -57,7 +56,7 @@ static bool would_block(int error)
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
-/* Free the events first: one on a closed descriptor would be lost. */
+/* Free the events first: a closed descriptor's number may be reused. */
 void side_close(struct side *side)
 {
     if (side->read_event)
@@ -80,9 +79,9 @@ static void side_lost(struct side *side, int error)
     conn_end(side->conn, how);
 }
 
-/* The peer takes no more bytes. Its own last ones, the reason perhaps, may
- * still be in the kernel: read_cb passes them on and meets the end. If the
- * other peer takes none either, nothing is left to do. */
+/* The peer accepts no more bytes. Its own last ones, perhaps with the reason,
+ * may still be in the kernel: read_cb passes them on and finds the end. If the
+ * other peer accepts none either, nothing is left to do. */
 static void side_deaf(struct side *side, int error)
 {
     side->error = error;
@@ -108,7 +107,7 @@ static void side_ended(struct side *side)
         side_lost(other, errno);
 }
 
-/* What the socket does not take has to wait, and the other side with it. */
+/* Bytes that do not fit into the socket wait, and the other side with them. */
 static void pass_on(struct side *side, const char *bytes, size_t length)
 {
     ssize_t sent = send(side->fd, bytes, length, 0);

@@ -20,10 +20,10 @@ struct side {
     evutil_socket_t fd;        /* -1: none yet */
     struct event *read_event;  /* pending unless we wait for the other side */
     struct event *write_event; /* pending while something waits */
-    struct evbuffer *waiting;  /* what the socket has not taken yet */
+    struct evbuffer *waiting;  /* bytes not sent yet */
     unsigned long long bytes;  /* received from here */
     bool ended;                /* the peer has sent all that it will */
-    int error;                 /* why the peer takes no more, or 0 */
+    int error;                 /* why the peer accepts no more, or 0 */
 };
 
 struct conn {
@@ -51,11 +51,10 @@ struct conn {
  * there is memory for them. */
 bool side_open(struct side *side);
 
-/* Close a side, of which half may be there. */
+/* Close a side, which may be only half made. */
 void side_close(struct side *side);
 
-/* Make EVENT pending, for LIMIT at the most. Where that cannot be had, only the
- * connection ends. */
+/* Make EVENT pending, for LIMIT at most. A failure ends only the connection. */
 bool watch(struct event *event, const struct timeval *limit);
 
 /* Try the next address of the upstream; without one, the next upstream. */

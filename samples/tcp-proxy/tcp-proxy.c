@@ -141,7 +141,7 @@ static struct upstream parse_upstream(const char *text)
         .address = parse_address(host, colon + 1)};
 }
 
-/* A client is accepted only where a descriptor is left for its upstream too. */
+/* A client is accepted only if a descriptor is left for its upstream too. */
 static bool have_spare(void *arg)
 {
     struct proxy *proxy = arg;
@@ -161,9 +161,9 @@ static void accept_cb(evutil_socket_t fd, const struct sockaddr *address,
         listeners_pause(proxy->listeners, errno);
 }
 
-/* The first signal ends accepting; what is open may end by itself. A second
- * one, or the end of the grace, does not wait. Where no end can be set to it,
- * it is now. */
+/* The first signal ends accepting; open connections may end by themselves. A
+ * second one, or the end of the grace period, ends them; so does a timer that
+ * cannot be set. */
 static void signal_cb(evutil_socket_t signum, short what, void *arg)
 {
     struct proxy *proxy = arg;
@@ -179,14 +179,14 @@ static void signal_cb(evutil_socket_t signum, short what, void *arg)
         event_base_loopbreak(proxy->base);
 }
 
-/* What libevent itself has to say must not stop the loop either. */
+/* libevent's own messages must not stop the loop either. */
 static void log_cb(int severity, const char *message)
 {
     if (severity != EVENT_LOG_DEBUG)
         print_line(stderr, "libevent: %s", message);
 }
 
-/* Take the options; the index of the first argument behind them. */
+/* Read the options; returns the index of the first argument behind them. */
 static int take_options(
     struct proxy *proxy, struct timeval *check, int argc, char **argv)
 {

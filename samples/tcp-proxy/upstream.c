@@ -1,4 +1,4 @@
-/* upstream.c -- connects a connection to the first upstream that can be had. */
+/* upstream.c -- connects a connection to the first upstream that works. */
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -55,7 +55,7 @@ static void stop_connecting(struct conn *conn)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
-/* Tell the log: the client does not notice where a second upstream serves. */
+/* Log it: the client does not notice when a second upstream serves it. */
 static void note_failure(struct conn *conn, int error, const char *why)
 {
     conn->failure = error;
@@ -129,8 +129,8 @@ static int connect_error(evutil_socket_t fd)
 }
 
 /* The upstream's socket is connected, has failed, or took too long. If the
- * whole program stood still, it can be connected and late: what has happened
- * counts, so the kernel is asked, whatever WHAT says. */
+ * whole program stood still, it may be both connected and late: so the kernel
+ * is asked, whatever WHAT says. */
 static void connect_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *conn = arg;
@@ -147,8 +147,8 @@ static void connect_cb(evutil_socket_t fd, short what, void *arg)
     start_carrying(conn);
 }
 
-/* Whether it is under way now. The loop's clock may have stood still for longer
- * than the limit, if the program did: so it is set before. */
+/* Whether connecting has begun. The loop's time may be older than the limit, if
+ * the program stood still: so it is updated before. */
 static bool start_connecting(struct conn *conn, struct evutil_addrinfo *address)
 {
     struct proxy *proxy = conn->proxy;
@@ -197,9 +197,9 @@ static void start_upstream(struct conn *conn)
     event_active(conn->step, EV_TIMEOUT, 0);
 }
 
-/* Whether to wait for more addresses. When it is too late, an answer may have
- * come all the same, if the program stood still: let the loop ask the kernel
- * once more, and then run what it finds behind us. */
+/* Whether to wait for more addresses. After the limit an answer may still be
+ * there, if the program stood still: let the loop poll the kernel once more,
+ * and run the callbacks that are due before us. */
 static bool wait_for_name(struct conn *conn)
 {
     static const struct timeval at_once = {0, 0};
