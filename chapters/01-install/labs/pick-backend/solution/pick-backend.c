@@ -68,7 +68,7 @@ static int read_words(struct event_config *config, char **words)
     return 0;
 }
 
-/* The back end of BASE and all its features, also those nobody asked for. */
+/* Print the back end of BASE and all its features, also those not asked for. */
 static void print_choice(const struct event_base *base)
 {
     int bits = event_base_get_features(base);

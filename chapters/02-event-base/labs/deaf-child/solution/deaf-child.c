@@ -73,7 +73,7 @@ static void add_event(struct event *event)
         errx(1, "cannot add an event");
 }
 
-/* Whoever serves one client alone ends with it. */
+/* A child, which serves only one client, ends with it. */
 static void conn_free(struct conn *conn)
 {
     struct server *server = conn->server;
@@ -97,7 +97,8 @@ static void listener_free(struct server *server)
     close(fd);
 }
 
-/* Send TEXT. Returns whether CONN is still there: who does not read is lost. */
+/* Send TEXT. Returns whether CONN is still there: a full socket is a
+ * failure. */
 static int conn_answer(struct conn *conn, const char *text)
 {
     size_t length = strlen(text);
@@ -108,7 +109,7 @@ static int conn_answer(struct conn *conn, const char *text)
     return 0;
 }
 
-/* In a child: serve CONN and nobody else. The parent keeps the others. */
+/* In a child: serve CONN alone. The parent keeps the other clients. */
 static void keep_only(struct conn *conn)
 {
     struct server *server = conn->server;
@@ -127,8 +128,8 @@ static void keep_only(struct conn *conn)
         listener_free(server);
 }
 
-/* Give CONN to a child, whose counts stay as they are now. Returns whether the
- * conn is still there, which it is in the child. */
+/* Hand CONN to a child, whose counts stay as they are now. Returns whether CONN
+ * is still there, which is true in the child only. */
 static int conn_freeze(struct conn *conn)
 {
     pid_t pid = fork();
@@ -171,8 +172,8 @@ static void read_cb(evutil_socket_t fd, short what, void *arg)
         ;
 }
 
-/* Take over FD, a connection that was just accepted. What fails for one costs
- * that one, not the server. */
+/* Take over FD, a connection that was just accepted. A failure ends this
+ * connection, not the server. */
 static void conn_new(struct server *server, evutil_socket_t fd)
 {
     struct conn *conn = calloc(1, sizeof(*conn));
@@ -207,7 +208,7 @@ static void accept_cb(evutil_socket_t listener, short what, void *arg)
     }
 }
 
-/* With no descriptor left, the listener stays ready: so accepting rests. */
+/* With no descriptor left, the listener stays ready: so accepting pauses. */
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct server *server = arg;

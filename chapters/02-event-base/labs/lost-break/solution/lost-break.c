@@ -41,7 +41,7 @@ static int alarm_parse(struct alarm *alarm, const char *text)
     return 0;
 }
 
-/* No alarm is to ring any more: end the program. */
+/* No alarm is left to ring: end the program. */
 static void schedule_end(struct schedule *schedule)
 {
 #ifdef SOLUTION

@@ -115,7 +115,8 @@ static void conn_free(struct conn *conn)
     free(conn);
 }
 
-/* Send TEXT. Returns whether CONN is still there: who does not read is lost. */
+/* Send TEXT. Returns whether CONN is still there: a full socket is a
+ * failure. */
 static int conn_answer(struct conn *conn, const char *text)
 {
     size_t length = strlen(text);
@@ -162,8 +163,8 @@ static void read_cb(evutil_socket_t fd, short what, void *arg)
         ;
 }
 
-/* Take over FD, a connection that was just accepted. What fails for one costs
- * that one, not the server. */
+/* Take over FD, a connection that was just accepted. A failure ends this
+ * connection, not the server. */
 static void conn_new(struct server *server, evutil_socket_t fd)
 {
     struct conn *conn = calloc(1, sizeof(*conn));
@@ -191,7 +192,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
         warnx("cannot accept again");
 }
 
-/* With no descriptor left, the listener stays ready: so accepting rests. */
+/* With no descriptor left, the listener stays ready: so accepting pauses. */
 static void accept_cb(evutil_socket_t listener, short what, void *arg)
 {
     struct server *server = arg;
@@ -241,8 +242,8 @@ static void work(struct server *server)
     conn_answer(conn, line);
 }
 
-/* Between two slices look at the base, without waiting and just once: a client
- * who never stops sending must not keep the work waiting. */
+/* Between two slices, poll the base once, without waiting: a client that never
+ * stops sending must not keep the work waiting. */
 static int run(struct server *server)
 {
     int result;

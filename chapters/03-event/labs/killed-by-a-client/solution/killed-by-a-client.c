@@ -100,7 +100,7 @@ static int send_count(
     return send(fd, line, (size_t)length, 0) == length ? 0 : -1;
 }
 
-/* All has come: answer, and let the client go. */
+/* All input has come: answer, and close the connection. */
 static void conn_finish(struct conn *conn)
 {
     evutil_socket_t fd = event_get_fd(conn->event);
@@ -130,8 +130,8 @@ static void read_cb(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-/* Take over FD, a connection that was just accepted. What fails for one costs
- * that one, not the server. */
+/* Take over FD, a connection that was just accepted. A failure ends this
+ * connection, not the server. */
 static void conn_new(struct event_base *base, evutil_socket_t fd)
 {
     struct conn *conn = calloc(1, sizeof(*conn));
@@ -151,7 +151,7 @@ static void conn_new(struct event_base *base, evutil_socket_t fd)
     LIST_INSERT_HEAD(&conns, conn, next);
 }
 
-/* The rest is over: accept again. */
+/* The pause is over: accept again. */
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
     if (event_add(arg, NULL) < 0)
@@ -159,7 +159,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 /* With no descriptor left, the connection stays in the backlog and the event
- * stays ready: to ask again at once would be to spin. So accepting rests. */
+ * stays ready: accepting again at once would spin. So accepting pauses. */
 static void accept_cb(evutil_socket_t listener, short what, void *arg)
 {
     struct event_base *base = arg;

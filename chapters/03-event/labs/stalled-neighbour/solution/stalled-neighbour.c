@@ -30,7 +30,7 @@ struct conn {
     struct event *write_event; /* pending while something does */
     char chunk[16384];
     size_t length; /* bytes in chunk */
-    size_t sent;   /* bytes of them that the socket has taken */
+    size_t sent;   /* bytes of them that have been sent */
     LIST_ENTRY(conn) next;
 };
 #else
@@ -104,7 +104,7 @@ static void conn_free(struct conn *conn)
     free(conn);
 }
 
-/* The peer is lost, which is its own affair: say why and go on. */
+/* The connection has failed: print the reason, and serve the others. */
 static void conn_fail(struct conn *conn, const char *what)
 {
     warn("cannot %s a client", what);
@@ -112,9 +112,9 @@ static void conn_fail(struct conn *conn, const char *what)
 }
 
 #ifdef SOLUTION
-/* Send what waits in the chunk. What the socket does not take stays there, and
- * until it has gone nothing more is read: the peer then fills its own buffers
- * and waits, which bounds our memory. */
+/* Send what waits in the chunk. Bytes that do not fit into the socket stay
+ * there, and until they are sent no more is read: the peer then fills its own
+ * buffers and waits, which bounds our memory. */
 static void conn_send(struct conn *conn)
 {
     ssize_t sent =
@@ -212,7 +212,7 @@ static void conn_new(struct event_base *base, evutil_socket_t fd)
         conn_fail(conn, "watch");
 }
 
-/* The rest is over: accept again. */
+/* The pause is over: accept again. */
 static void rest_cb(evutil_socket_t fd, short what, void *arg)
 {
     if (event_add(arg, NULL) < 0)
@@ -220,7 +220,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 /* With no descriptor left, the connection stays in the backlog and the event
- * stays ready: to ask again at once would be to spin. So accepting rests. */
+ * stays ready: accepting again at once would spin. So accepting pauses. */
 static void accept_cb(evutil_socket_t listener, short what, void *arg)
 {
     struct event_base *base = arg;

@@ -21,7 +21,7 @@ struct stopwatch {
     struct event_base *base;
     struct event *input_event; /* standard input is readable */
     struct event *timer;
-    char input[4096]; /* lines that have come and were not obeyed yet */
+    char input[4096]; /* lines that have come and were not handled yet */
     size_t length;    /* bytes of it */
 };
 
@@ -38,9 +38,9 @@ static int parse_ms(const char *text)
 }
 
 #ifdef SOLUTION
-/* What event_pending says. It names the flags that an event waits for and those
- * that made it active: activate_timer takes one that the timer never waits for,
- * and so the two can be told apart. */
+/* Ask event_pending, which returns the flags that an event waits for and those
+ * that made it active. activate_timer uses a flag that the timer never waits
+ * for, so that the two can be distinguished. */
 static const char *state(const struct stopwatch *watch)
 {
     int flags = event_pending(watch->timer, EV_TIMEOUT | EV_READ, NULL);
@@ -55,9 +55,9 @@ static void timer_cb(evutil_socket_t fd, short what, void *arg)
     printf("fired: %s\n", state(arg));
 }
 
-/* A timer that waits for nothing, in place of the one before. A new one, since
- * EV_PERSIST is settled when an event is made, and with it an interval stays
- * behind: made active after event_del, the event would wait for it again. */
+/* Replace the timer by one that is not pending. It is a new event, since
+ * EV_PERSIST is chosen when an event is made, and the old one keeps its
+ * interval: made active after event_del, it would be added again with it. */
 static void renew_timer(struct stopwatch *watch, short flags)
 {
     if (watch->timer)
@@ -89,7 +89,7 @@ static void activate_timer(struct stopwatch *watch)
 /* The timer's state: non-pending, pending, active, or pending and active. */
 static const char *state(const struct stopwatch *watch)
 {
-    return "unknown"; /* yours: what event_pending says */
+    return "unknown"; /* yours: ask event_pending */
 }
 
 static void timer_cb(evutil_socket_t fd, short what, void *arg)
@@ -99,7 +99,7 @@ static void timer_cb(evutil_socket_t fd, short what, void *arg)
 
 static void start_timer(struct stopwatch *watch, int repeats, int ms)
 {
-    /* yours: forget what was before, fire in MS milliseconds */
+    /* yours: replace the timer; fire in MS milliseconds */
 }
 
 static void stop_timer(struct stopwatch *watch)
@@ -113,7 +113,7 @@ static void activate_timer(struct stopwatch *watch)
 }
 #endif
 
-/* Do what LINE says; whether it says anything. */
+/* Obey LINE. Returns whether it is a command. */
 static int do_command(struct stopwatch *watch, const char *line)
 {
     int ms;
@@ -142,7 +142,7 @@ static void obey(struct stopwatch *watch, const char *line)
         warnx("cannot understand: %s", line);
 }
 
-/* Obey the whole lines that have come, and keep the rest for the next read. */
+/* Obey the complete lines, and keep an incomplete one for the next read. */
 static void obey_lines(struct stopwatch *watch)
 {
     char *line = watch->input, *last = watch->input + watch->length, *end;
@@ -166,7 +166,7 @@ static void end_input(struct stopwatch *watch)
     }
 #ifdef SOLUTION
     /* Once nothing is pending, the loop ends by itself. A timer that repeats
-     * would never let it. */
+     * would keep it running. */
     event_del(watch->input_event);
     if (event_get_events(watch->timer) & EV_PERSIST)
         stop_timer(watch);

@@ -30,8 +30,8 @@ static const struct timeval IDLE = {60, 0}; /* a silent client is dropped */
 
 enum {
     LINE = 80,        /* bytes in a line, without its end */
-    HIGH = 64 * 1024, /* above so many bytes of output, reading stops */
-    LOW = 16 * 1024   /* at so many, it goes on */
+    HIGH = 64 * 1024, /* with more bytes of output, reading stops */
+    LOW = 16 * 1024   /* with this many bytes of output, it goes on */
 };
 
 enum result { FINE, NOT_UNDERSTOOD, OVERFLOWS, DIVIDES_BY_ZERO, TOO_LONG };
@@ -46,7 +46,7 @@ static const char *const messages[] = {
 
 struct conn {
     struct bufferevent *bev; /* owns the fd */
-    int skipping;            /* in a line that is too long, and answered */
+    int skipping;            /* in a line that is too long and was answered */
     int ended;               /* the client has sent all that it will */
     LIST_ENTRY(conn) next;
 };
@@ -106,7 +106,7 @@ static void conn_free(struct conn *conn)
     free(conn);
 }
 
-/* What fails for one connection costs that connection, not the server. */
+/* A failure on one connection ends that connection, not the server. */
 static void conn_fail(struct conn *conn, const char *why)
 {
     warnx("lost a client: %s", why);
@@ -168,7 +168,7 @@ static enum result calculate(const char *line, size_t length, long long *value)
 #endif
 }
 
-/* Queue the value, or what is wrong. Returns less than 0 if that fails. */
+/* Queue the value, or the error. Returns less than 0 if that fails. */
 static int conn_answer(struct conn *conn, enum result result, long long value)
 {
     struct evbuffer *output = bufferevent_get_output(conn->bev);
@@ -188,8 +188,8 @@ static int conn_answer_line(struct conn *conn, const char *line, size_t length)
 }
 
 #ifdef SOLUTION
-/* What INPUT holds has no end of line: if it can only become a line that is too
- * long, say so once, and keep none of it. */
+/* INPUT has no end of line: if it can only become a line that is too long,
+ * report that once, and discard all of it. */
 static int conn_skip(struct conn *conn, struct evbuffer *input)
 {
     size_t length = evbuffer_get_length(input);
@@ -202,7 +202,7 @@ static int conn_skip(struct conn *conn, struct evbuffer *input)
     return evbuffer_drain(input, length);
 }
 
-/* Answer all that has come. Returns less than 0 if that fails. */
+/* Answer all of the input. Returns less than 0 if that fails. */
 static int conn_answer_lines(struct conn *conn)
 {
     struct evbuffer *input = bufferevent_get_input(conn->bev);
@@ -258,7 +258,7 @@ static void write_cb(struct bufferevent *bev, void *arg)
 }
 
 #ifdef SOLUTION
-/* The client will send no more. What it sent last may lack its end of line. */
+/* The client will send no more. Its last line may lack its end. */
 static void conn_end(struct conn *conn)
 {
     char rest[LINE + 2];
@@ -282,7 +282,8 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
         conn_end(arg);
         return;
     }
-    /* While answers go out, silence is no idleness: their time-out counts. */
+    /* While answers are sent, a silent client is not idle: the time-out of
+     * writing counts. */
     if (what & BEV_EVENT_TIMEOUT && what & BEV_EVENT_READING &&
         evbuffer_get_length(bufferevent_get_output(bev)) > 0 &&
         bufferevent_enable(bev, EV_READ) == 0)
@@ -326,7 +327,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
         warnx("cannot accept again");
 }
 
-/* With no descriptor left, accepting would fail without end: it rests. */
+/* With no descriptor left, accepting would fail again and again: it pauses. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     struct event_base *base = evconnlistener_get_base(listener);

@@ -29,14 +29,14 @@ static const struct timeval REST = {1, 0}; /* after accept has failed */
 enum {
     LARGEST = 100,    /* number that may be guessed; the smallest is 1 */
     LINE = 80,        /* bytes in a line, without its end */
-    HIGH = 64 * 1024, /* above so many bytes of output, reading stops */
-    LOW = 16 * 1024   /* at so many, it goes on */
+    HIGH = 64 * 1024, /* with more bytes of output, reading stops */
+    LOW = 16 * 1024   /* with this many bytes of output, it goes on */
 };
 
 struct game {
     struct event_base *base;
     unsigned seed;
-    struct timeval patience; /* a player who is silent so long has to go */
+    struct timeval patience; /* after this time a silent player is dropped */
     unsigned players;        /* that have come so far */
     LIST_HEAD(player_list, player) list;
 };
@@ -44,7 +44,7 @@ struct game {
 struct player {
     struct game *game;
     struct bufferevent *bev; /* owns the fd */
-    unsigned number;         /* 1 for the first who came */
+    unsigned number;         /* 1 for the first player */
     unsigned round;          /* 1 for the first */
     unsigned tries;          /* in this round */
     int leaving;             /* no more guesses: what is queued is the last */
@@ -97,7 +97,7 @@ static void add_event(struct event *event)
         errx(1, "cannot add an event");
 }
 
-/* The number that TEXT is, if it is one from LEAST to MOST; else -1. */
+/* The number in TEXT, if it is from LEAST to MOST; else -1. */
 static long parse_number(const char *text, long least, long most)
 {
     char *end;
@@ -128,7 +128,7 @@ static void player_free(struct player *player)
     free(player);
 }
 
-/* What fails for one player costs that player, not the server. */
+/* A failure for one player ends that connection, not the server. */
 static void player_fail(struct player *player, const char *why)
 {
     warnx("lost player %u: %s", player->number, why);
@@ -148,7 +148,7 @@ static int say(struct player *player, const char *format, ...)
 }
 
 #ifdef SOLUTION
-/* Listen to PLAYER no more. What is queued still goes out: write_cb frees. */
+/* Read no more from PLAYER. The queue is still sent: then write_cb frees it. */
 static void player_leave(struct player *player)
 {
     player->leaving = 1;
@@ -245,7 +245,7 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
     else
         player_fail(player, evutil_socket_error_to_string(error));
 #else
-    /* yours: the player has gone, or is silent, or reads nothing */
+    /* yours: the player has left, or is silent, or reads nothing */
 #endif
 }
 
@@ -293,7 +293,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
         warnx("cannot accept again");
 }
 
-/* With no descriptor left, accepting would fail without end: it rests. */
+/* With no descriptor left, accepting would fail again and again: it pauses. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     struct event_base *base = evconnlistener_get_base(listener);

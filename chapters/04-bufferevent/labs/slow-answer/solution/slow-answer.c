@@ -97,7 +97,7 @@ static void conn_free(struct conn *conn)
     free(conn);
 }
 
-/* What fails for one connection costs that connection, not the server. */
+/* A failure on one connection ends that connection, not the server. */
 static void conn_fail(struct conn *conn, const char *why)
 {
     warnx("lost a client: %s", why);
@@ -221,7 +221,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
         warnx("cannot accept again");
 }
 
-/* With no descriptor left, accepting would fail without end: it rests. */
+/* With no descriptor left, accepting would fail again and again: it pauses. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     struct event_base *base = evconnlistener_get_base(listener);

@@ -30,7 +30,7 @@ static const struct timeval REST = {1, 0}; /* after accept has failed */
 struct server {
     struct event_base *base;
     struct evconnlistener *listener; /* owns its socket */
-    int port;                        /* as it was asked for: 0 is any */
+    int port;                        /* as given: 0 is any free port */
     unsigned long clients;           /* greeted so far */
     LIST_HEAD(conn_list, conn) conns;
 };
@@ -105,14 +105,14 @@ static void conn_free(struct conn *conn)
     free(conn);
 }
 
-/* What fails for one connection costs that connection, not the server. */
+/* A failure on one connection ends that connection, not the server. */
 static void conn_fail(struct conn *conn, const char *why)
 {
     print_line(stderr, "lost a client: %s", why);
     conn_free(conn);
 }
 
-/* The greeting has gone to the kernel: that was all. */
+/* The greeting has gone to the kernel: close the connection. */
 static void write_cb(struct bufferevent *bev, void *arg)
 {
     conn_free(arg);
@@ -185,7 +185,7 @@ static evutil_socket_t bind_by_hand(int port)
     return fd;
 }
 
-/* Take clients from a new socket, and say where. */
+/* Accept clients on a new socket, and print its address. */
 static void server_listen(struct server *server)
 {
     evutil_socket_t fd = bind_by_hand(server->port);

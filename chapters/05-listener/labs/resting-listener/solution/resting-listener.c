@@ -30,8 +30,8 @@ static const struct timeval REST = {1, 0}; /* after accept has failed */
 struct server {
     struct event_base *base;
     struct evconnlistener *listener;
-    int most;    /* N: so many clients at a time */
-    int clients; /* so many are there now */
+    int most;    /* N: the most clients at a time */
+    int clients; /* clients that are connected now */
     LIST_HEAD(conn_list, conn) conns;
 };
 
@@ -53,7 +53,7 @@ static int parse_port(const char *text)
     return (int)port;
 }
 
-/* The number that TEXT is, 1 to 9999, or -1 if it is none of them. */
+/* The number in TEXT, 1 to 9999, or -1 if it is not one of them. */
 static int parse_count(const char *text)
 {
     char *end;
@@ -159,7 +159,7 @@ static void conn_free(struct conn *conn)
     free(conn);
 }
 
-/* The client has gone, or is to go. */
+/* End the connection of a client. */
 static void conn_end(struct conn *conn)
 {
     struct server *server = conn->server;
@@ -168,8 +168,8 @@ static void conn_end(struct conn *conn)
     client_left(server);
 }
 
-/* What has come goes back. Until it has gone no more is read, so that a client
- * that does not read its answers costs no more than one. */
+/* Send the input back. Until it is sent no more is read, so that a client that
+ * does not read its answers uses no more memory than one answer. */
 static void read_cb(struct bufferevent *bev, void *arg)
 {
     if (bufferevent_write_buffer(bev, bufferevent_get_input(bev)) < 0 ||
@@ -183,7 +183,7 @@ static void write_cb(struct bufferevent *bev, void *arg)
         conn_end(arg);
 }
 
-/* It has all its answers and is at its end, or it is broken. */
+/* The client has ended and has all its answers, or the connection failed. */
 static void event_cb(struct bufferevent *bev, short what, void *arg)
 {
     conn_end(arg);
@@ -222,7 +222,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
         print_line(stderr, "cannot accept again");
 }
 
-/* Another reason to rest, in silence: no descriptor is left. */
+/* With no descriptor left, accepting pauses as well, without a message. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     struct server *server = arg;

@@ -114,15 +114,15 @@ static void conn_free(struct conn *conn)
     free(conn);
 }
 
-/* What fails for one connection costs that connection, not the server. */
+/* A failure on one connection ends that connection, not the server. */
 static void conn_fail(struct conn *conn, const char *why)
 {
     print_line(stderr, "lost a client: %s", why);
     conn_free(conn);
 }
 
-/* What has come goes back. Until it has gone no more is read, so that a client
- * that does not read its answers costs no more than one. */
+/* Send the input back. Until it is sent no more is read, so that a client that
+ * does not read its answers uses no more memory than one answer. */
 static void read_cb(struct bufferevent *bev, void *arg)
 {
     if (bufferevent_write_buffer(bev, bufferevent_get_input(bev)) < 0 ||
@@ -136,7 +136,7 @@ static void write_cb(struct bufferevent *bev, void *arg)
         conn_fail(arg, "cannot read on");
 }
 
-/* It has all its answers and is at its end, or it is broken. */
+/* The client has ended and has all its answers, or the connection failed. */
 static void event_cb(struct bufferevent *bev, short what, void *arg)
 {
     conn_free(arg);
@@ -172,8 +172,8 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 /* Without descriptors the connection stays in the backlog and the listener
- * stays ready: left enabled it would fail, and call this, without end. Whether
- * one is free again, nobody tells us: so ask from time to time. */
+ * stays ready: if it were enabled, it would fail and call this again and again.
+ * Nothing reports a free descriptor: so try again from time to time. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     struct server *server = arg;

@@ -116,7 +116,7 @@ static void add_event(struct event *event)
         errx(1, "cannot add an event");
 }
 
-/* What waits for a slow client waits in its output, where we count it. */
+/* Bytes for a slow client wait in its output buffer, where we count them. */
 static void set_send_buffer(evutil_socket_t fd)
 {
     int size = SEND_BUFFER;
@@ -132,7 +132,7 @@ static void conn_free(struct conn *conn)
     free(conn);
 }
 
-/* What fails for one connection costs that connection, not the server. */
+/* A failure on one connection ends that connection, not the server. */
 static void conn_fail(struct conn *conn, const char *why)
 {
     print_line(stderr, "lost a client: %s", why);
@@ -155,7 +155,7 @@ static int answer(struct bufferevent *bev, unsigned char *bytes, size_t length)
     return bufferevent_write(bev, bytes, length);
 }
 
-/* Answer what is in the input, be it a whole line or not. */
+/* Answer all of the input, even if it is not a complete line. */
 static int answer_rest(struct bufferevent *bev)
 {
     struct evbuffer *input = bufferevent_get_input(bev);
@@ -265,7 +265,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
         print_line(stderr, "cannot accept again");
 }
 
-/* With no descriptor left, accepting would fail without end: it rests. */
+/* With no descriptor left, accepting would fail again and again: it pauses. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     print_line(

@@ -134,7 +134,7 @@ static void pair_free(struct pair *pair)
     free(pair);
 }
 
-/* What fails for one pair costs that pair, not the forwarder. */
+/* A failure in one pair ends that pair, not the forwarder. */
 static void pair_fail(struct pair *pair, const char *why)
 {
     print_line(stderr, "lost a pair: %s", why);
@@ -280,7 +280,7 @@ static void write_cb(struct bufferevent *bev, void *arg)
 {
 }
 
-/* yours: the upstream is connected, a side has ended, a side is lost */
+/* yours: the upstream is connected, a side has ended, a side has failed */
 static void event_cb(struct bufferevent *bev, short what, void *arg)
 {
 }
@@ -313,7 +313,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
         print_line(stderr, "cannot accept again");
 }
 
-/* With no descriptor left, accepting would fail without end: it rests. */
+/* With no descriptor left, accepting would fail again and again: it pauses. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     print_line(

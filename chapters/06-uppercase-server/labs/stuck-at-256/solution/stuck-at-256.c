@@ -115,7 +115,7 @@ static void conn_free(struct conn *conn)
     free(conn);
 }
 
-/* What fails for one connection costs that connection, not the server. */
+/* A failure on one connection ends that connection, not the server. */
 static void conn_fail(struct conn *conn, const char *why)
 {
     print_line(stderr, "lost a client: %s", why);
@@ -139,7 +139,8 @@ static int answer(struct bufferevent *bev, unsigned char *bytes, size_t length)
 }
 
 #ifdef SOLUTION
-/* This callback comes for new bytes, so it leaves none behind. */
+/* This callback is called for new bytes only, so it handles all of the
+ * input. */
 static void read_cb(struct bufferevent *bev, void *arg)
 {
     unsigned char chunk[256];
@@ -221,7 +222,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
         print_line(stderr, "cannot accept again");
 }
 
-/* With no descriptor left, accepting would fail without end: it rests. */
+/* With no descriptor left, accepting would fail again and again: it pauses. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     print_line(

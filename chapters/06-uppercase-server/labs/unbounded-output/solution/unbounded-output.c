@@ -40,7 +40,7 @@ struct conn {
     struct bufferevent *bev; /* owns the fd */
     int ended;               /* the client has sent all that it will */
     size_t answered;         /* bytes */
-    size_t taken;            /* of them, when we looked last */
+    size_t taken;            /* of them, at the last check */
     LIST_ENTRY(conn) next;
 };
 
@@ -121,7 +121,7 @@ static void conn_free(struct conn *conn)
     free(conn);
 }
 
-/* What fails for one connection costs that connection, not the server. */
+/* A failure on one connection ends that connection, not the server. */
 static void conn_fail(struct conn *conn, const char *why)
 {
     print_line(stderr, "lost a client: %s", why);
@@ -178,8 +178,8 @@ static void write_cb(struct bufferevent *bev, void *arg)
 #endif
 }
 
-/* Whether a client that has timed out is only slow: has it taken anything of
- * its answers since we looked last? What it has not, waits in our output or in
+/* Whether a client that has timed out is only slow: has it received any bytes
+ * since the last check? Bytes that it has not received wait in our output or in
  * the kernel. */
 static int is_taking(struct conn *conn)
 {
@@ -253,7 +253,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
         print_line(stderr, "cannot accept again");
 }
 
-/* With no descriptor left, accepting would fail without end: it rests. */
+/* With no descriptor left, accepting would fail again and again: it pauses. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     print_line(

@@ -35,8 +35,8 @@ static int parse_port(const char *text)
     return (int)port;
 }
 
-/* Print what has come, and let it out at once: the rest of a line may take its
- * time. */
+/* Print the input, and flush it at once: the end of a line may come much
+ * later. */
 static void read_cb(struct bufferevent *bev, void *arg)
 {
     char reply[1024];

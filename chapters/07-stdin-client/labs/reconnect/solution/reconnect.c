@@ -20,8 +20,8 @@
 #include <event2/event.h>
 #include <event2/util.h>
 
-/* Bytes that may wait to be sent: standard input rests above HIGH and goes on
- * below LOW. */
+/* Bytes that may wait to be sent: above HIGH, standard input is not read, and
+ * below LOW it is again. */
 enum { HIGH = 64 * 1024, LOW = 16 * 1024 };
 
 /* Milliseconds before the first new try, and before each of the late ones. */
@@ -34,7 +34,7 @@ struct client {
     struct evbuffer *queue;    /* read while there was no connection */
     struct event *input_event; /* standard input is readable */
     struct event *pause_event; /* the pause is over */
-    int tries;                 /* so many failed ones in a row are the end */
+    int tries;                 /* failures in a row until we give up */
     int failed;                /* tries in a row */
     int pause;                 /* the next one, milliseconds */
     int connected;
@@ -69,7 +69,7 @@ static void finish(struct client *client, int status)
     event_base_loopbreak(client->base);
 }
 
-/* Where standard input goes: to the connection, or to wait for one. */
+/* The buffer for standard input: the connection's, or one that waits for it. */
 static struct evbuffer *target(struct client *client)
 {
     return client->connected ? bufferevent_get_output(client->bev)
@@ -77,8 +77,8 @@ static struct evbuffer *target(struct client *client)
 }
 
 #ifdef SOLUTION
-/* There is room: read more input, or if it has ended and the last of it is in
- * the kernel, tell the server, but wait until it has heard all. */
+/* There is room: read more input. If it has ended and the last of it is in the
+ * kernel, half-close, and wait until the server has received all. */
 static void go_on(struct client *client)
 {
     if (!client->ended) {
@@ -94,9 +94,9 @@ static void go_on(struct client *client)
 }
 
 #endif
-/* Standard input goes on its way. It is left blocking, since it may be shared
- * with the shell; one read for each callback waits only if another program that
- * shares it was quicker. */
+/* Queue standard input. It is left blocking, since it may be shared with the
+ * shell; one read for each callback blocks only if another program that shares
+ * it has read the bytes. */
 static void stdin_cb(evutil_socket_t fd, short what, void *arg)
 {
     char chunk[16384];
@@ -123,8 +123,8 @@ static void stdin_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 #ifdef SOLUTION
-/* The connection is gone, or none came about. The one or the other callback of
- * BEV may have brought us here: it must not touch BEV again. */
+/* The connection has ended, or could not be made. Any callback of BEV may call
+ * this: it must not use BEV afterwards. */
 static void try_later(struct client *client)
 {
     struct timeval pause = {0, client->pause * 1000};
@@ -148,8 +148,8 @@ static void try_later(struct client *client)
         client->pause *= 2;
 }
 
-/* What the server says is not for us, but what is not read would keep its end
- * of the connection from being seen. */
+/* Discard the server's bytes: if they stayed in the socket, we would not see
+ * its end of the connection. */
 static void read_cb(struct bufferevent *bev, void *arg)
 {
     struct evbuffer *input = bufferevent_get_input(bev);
@@ -198,8 +198,8 @@ static void try_now(struct client *client)
         try_later(client);
 }
 #else
-/* yours: the callbacks of a connection, and what is to be done when it comes
- * about, is lost, or does not come about */
+/* yours: the callbacks of a connection, and what has to be done when it is
+ * made, ends, or cannot be made */
 
 /* Begin to connect. */
 static void try_now(struct client *client)

@@ -21,8 +21,8 @@
 #include <event2/event.h>
 #include <event2/util.h>
 
-/* Bytes that may wait for a slow server: standard input rests above HIGH and
- * goes on below LOW. */
+/* Bytes that may wait for a slow server: above HIGH, standard input is not
+ * read, and below LOW it is again. */
 enum { HIGH = 64 * 1024, LOW = 16 * 1024 };
 
 struct client {
@@ -63,7 +63,7 @@ static void half_close(struct client *client)
         warn("cannot half-close the connection");
 }
 
-/* No more input: once the last of it is in the kernel, the server may know. */
+/* No more input: once the last of it is in the kernel, half-close. */
 static void input_end(struct client *client)
 {
     client->ended = 1;
@@ -74,8 +74,8 @@ static void input_end(struct client *client)
 
 #endif
 /* Standard input goes to the output buffer. It is left blocking, since it may
- * be shared with the shell; one read for each callback waits only if another
- * program that shares it was quicker. */
+ * be shared with the shell; one read for each callback blocks only if another
+ * program that shares it has read the bytes. */
 static void stdin_cb(evutil_socket_t fd, short what, void *arg)
 {
     char chunk[16384];
@@ -99,7 +99,7 @@ static void stdin_cb(evutil_socket_t fd, short what, void *arg)
         event_del(client->input_event);
 }
 
-/* Print what the server says, byte for byte, as it comes. */
+/* Print the server's replies, byte for byte, as they come. */
 static void read_cb(struct bufferevent *bev, void *arg)
 {
     char reply[4096];

@@ -31,7 +31,7 @@
 
 static const struct timeval REST = {1, 0}; /* after accept has failed */
 #ifdef SOLUTION
-static const struct timeval LINGER = {5, 0}; /* for who has left to close */
+static const struct timeval LINGER = {5, 0}; /* until a leaving one closes */
 static const struct timeval GRACE = {1, 0};  /* for all, when the room closes */
 #endif
 
@@ -50,7 +50,7 @@ struct conn {
     char name[MAX_NAME + 1]; /* "" while not in the room */
 #ifdef SOLUTION
     int skipping; /* the line that is coming is too long */
-    int leaving;  /* nothing is heard from it or said to it any more */
+    int leaving;  /* it is neither read nor written any more */
     int ended;    /* the peer has sent all that it will */
     int doomed;   /* it does not read: to be freed by room_reap */
 #endif
@@ -125,8 +125,7 @@ static void add_event(struct event *event)
         errx(1, "cannot add an event");
 }
 
-/* While the room closes, with the last one gone there is nothing to wait for.
- */
+/* While the room closes, there is nothing to wait for after the last client. */
 static void conn_free(struct conn *conn)
 {
     struct room *room = conn->room;
@@ -169,8 +168,8 @@ static void clean(char *text, size_t length)
     }
 }
 
-/* Queue a message for CONN. One that lets too much wait gets no more, and goes
- * as soon as nobody is looking at the list. */
+/* Queue a message for CONN. A client that does not read gets no more, and is
+ * freed later, when no function walks the list. */
 static void say(struct conn *conn, const char *format, ...)
 {
     struct evbuffer *output = bufferevent_get_output(conn->bev);
@@ -208,9 +207,9 @@ static void conn_leave(struct conn *conn)
     conn->name[0] = '\0';
 }
 
-/* All that was queued has gone out. If it was the last for CONN, our direction
- * is closed, and no more: with bytes unread that would send a reset, which can
- * overtake our last words. */
+/* All queued bytes are sent. If they were the last for CONN, half-close only:
+ * to close with bytes unread would send a reset, which can overtake our last
+ * words. */
 static void write_cb(struct bufferevent *bev, void *arg)
 {
     struct conn *conn = arg;
@@ -225,7 +224,7 @@ static void write_cb(struct bufferevent *bev, void *arg)
             stderr, "cannot half-close a connection: %s", strerror(errno));
 }
 
-/* No more words to CONN: send what is queued, and wait for it to close. */
+/* End CONN: send what is queued, and wait for the client to close. */
 static void conn_finish(struct conn *conn)
 {
     conn->leaving = 1;
@@ -234,8 +233,8 @@ static void conn_finish(struct conn *conn)
         write_cb(conn->bev, conn);
 }
 
-/* Free those who do not read. That one has left is news, which may be too much
- * for another: so look again. */
+/* Free the clients that do not read. The others are told, which may be too much
+ * for one more of them: so go through the list again. */
 static void room_reap(struct room *room)
 {
     struct conn *conn;
@@ -260,7 +259,7 @@ static void tell_who(struct conn *conn)
     say(conn, "\n");
 }
 
-/* Let CONN in under NAME, as the first in the list, or say why not. */
+/* Let CONN in under NAME, as the first in the list, or tell it why not. */
 static void join(struct conn *conn, const char *name)
 {
     struct conn *other;
@@ -303,8 +302,8 @@ static void hear_line(struct conn *conn, const char *line)
     }
 }
 
-/* Take the lines of the input. Of one that is too long nothing is kept, however
- * much is still to come. */
+/* Handle the lines of the input. A line that is too long is discarded, however
+ * long it becomes. */
 static void conn_hear(struct conn *conn)
 {
     struct evbuffer *input = bufferevent_get_input(conn->bev);
@@ -353,12 +352,12 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
 #else
 static void read_cb(struct bufferevent *bev, void *arg)
 {
-    /* yours: take the lines of the input, and do what they say */
+    /* yours: read the lines of the input, and do what they say */
 }
 
 static void write_cb(struct bufferevent *bev, void *arg)
 {
-    /* yours: all that was queued has gone out; was that the end? */
+    /* yours: all queued bytes are sent; was that the end? */
 }
 
 static void event_cb(struct bufferevent *bev, short what, void *arg)
@@ -406,7 +405,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
         print_line(stderr, "cannot accept again");
 }
 
-/* With no descriptor left, accepting would fail without end: it rests. */
+/* With no descriptor left, accepting would fail again and again: it pauses. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     struct room *room = arg;
@@ -442,7 +441,7 @@ static void stop_cb(evutil_socket_t signum, short what, void *arg)
 {
     struct room *room = arg;
 
-    /* yours: close the room. Now everybody loses what is under way. */
+    /* yours: close the room. Now all clients lose messages that are queued. */
     event_base_loopbreak(room->base);
 }
 #endif

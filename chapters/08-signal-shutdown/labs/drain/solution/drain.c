@@ -128,7 +128,7 @@ static void add_event(struct event *event)
 }
 
 #ifdef SOLUTION
-/* While draining, with the last client gone there is nothing to wait for. */
+/* While draining, there is nothing to wait for after the last client. */
 static void conn_free(struct conn *conn)
 {
     struct server *server = conn->server;
@@ -152,7 +152,7 @@ static void conn_free(struct conn *conn)
 }
 #endif
 
-/* What fails for one connection costs that connection, not the server. */
+/* A failure on one connection ends that connection, not the server. */
 static void conn_fail(struct conn *conn, const char *why)
 {
     print_line(stderr, "lost a client: %s", why);
@@ -160,7 +160,7 @@ static void conn_fail(struct conn *conn, const char *why)
 }
 
 #ifdef SOLUTION
-/* The last words. write_cb goes on from here when they have gone out. */
+/* Send "bye". write_cb goes on from here when it is sent. */
 static void conn_finish(struct conn *conn)
 {
     conn->finished = 1;
@@ -169,7 +169,7 @@ static void conn_finish(struct conn *conn)
 }
 
 /* To close with bytes unread would send a reset, which can overtake our answer.
- * So only our direction is closed, and read_cb throws away what still comes. */
+ * So half-close only, and let read_cb discard the bytes that still come. */
 static void conn_half_close(struct conn *conn)
 {
     if (shutdown(bufferevent_getfd(conn->bev), SHUT_WR) != 0 &&
@@ -188,8 +188,8 @@ static int conn_is_busy(const struct conn *conn)
            evbuffer_get_length(bufferevent_get_output(conn->bev)) > 0;
 }
 
-/* Begin what LINE asks for; 0, or -1 if it cannot be done. When the answer has
- * gone out, write_cb goes on. */
+/* Begin the request in LINE; 0, or -1 if it cannot be done. When the answer is
+ * sent, write_cb goes on. */
 static int conn_begin(struct conn *conn, const char *line)
 {
     struct evbuffer *output = bufferevent_get_output(conn->bev);
@@ -259,7 +259,7 @@ static void read_cb(struct bufferevent *bev, void *arg)
 #endif
 }
 
-/* All that was queued has gone out. */
+/* All queued bytes are sent. */
 static void write_cb(struct bufferevent *bev, void *arg)
 {
 #ifdef SOLUTION
@@ -328,7 +328,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
         print_line(stderr, "cannot accept again");
 }
 
-/* With no descriptor left, accepting would fail without end: it rests. */
+/* With no descriptor left, accepting would fail again and again: it pauses. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     struct server *server = arg;
@@ -369,7 +369,7 @@ static void stop_cb(evutil_socket_t signum, short what, void *arg)
 {
     struct server *server = arg;
 
-    /* yours: drain. Now it leaves, and everybody loses their answer. */
+    /* yours: drain. Now the server ends at once, and answers are lost. */
     event_base_loopbreak(server->base);
 }
 #endif

@@ -121,7 +121,7 @@ static void conn_free(struct conn *conn)
     free(conn);
 }
 
-/* What fails for one connection costs that connection, not the server. */
+/* A failure on one connection ends that connection, not the server. */
 static void conn_fail(struct conn *conn, const char *why)
 {
     print_line(stderr, "lost a client: %s", why);
@@ -198,7 +198,7 @@ static void rest_cb(evutil_socket_t fd, short what, void *arg)
         print_line(stderr, "cannot accept again");
 }
 
-/* With no descriptor left, accepting would fail without end: it rests. */
+/* With no descriptor left, accepting would fail again and again: it pauses. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
     struct server *server = arg;

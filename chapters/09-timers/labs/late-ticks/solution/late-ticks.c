@@ -76,7 +76,7 @@ static void conn_free(struct conn *conn)
 
 #ifdef SOLUTION
 /* The next number is due an interval after this one was due, however late this
- * one is. A time that has passed means at once. */
+ * one is. If that time has passed, the timer fires at once. */
 static void wait_for_next(struct conn *conn)
 {
     struct timeval now, delay = {0, 0};
@@ -111,7 +111,7 @@ static void timer_cb(evutil_socket_t fd, short what, void *arg)
     wait_for_next(conn);
 }
 
-/* A client has nothing to say. */
+/* Discard what a client sends. */
 static void read_cb(struct bufferevent *bev, void *arg)
 {
     struct evbuffer *input = bufferevent_get_input(bev);

@@ -20,8 +20,8 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 
-static struct timeval quiet = {1, 0}; /* without a line: then tell */
-static struct timeval most = {5, 0};  /* since the first line: then tell, too */
+static struct timeval quiet = {1, 0}; /* without a line: then report */
+static struct timeval most = {5, 0};  /* since the first line: report, too */
 
 struct conn {
     struct event_base *base;
@@ -74,8 +74,8 @@ static void tell(struct conn *conn)
 }
 
 #ifdef SOLUTION
-/* One of the two timers is due; the other one is for lines that have been told
- * now. */
+/* One of the two timers is due. Delete the other one: its lines have been
+ * reported. */
 static void due_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *conn = arg;

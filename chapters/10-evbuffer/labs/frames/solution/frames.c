@@ -24,8 +24,8 @@
 
 enum {
     LONGEST = 65536,   /* bytes of a frame's content */
-    HIGH = 256 * 1024, /* bytes of answers that wait: above, read no more */
-    LOW = 64 * 1024    /* and here go on */
+    HIGH = 256 * 1024, /* bytes of unsent answers: above this, stop reading */
+    LOW = 64 * 1024    /* at or below this, go on */
 };
 
 struct conn {

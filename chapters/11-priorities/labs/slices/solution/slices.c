@@ -165,9 +165,9 @@ static void slice_cb(evutil_socket_t fd, short what, void *arg)
         slice_wait(server, SLICES);
 }
 
-/* After so many answers the slice is as urgent as the questions, once. Its
- * event may be active, and an active event keeps its priority: so it is
- * deleted. */
+/* After that many answers in a row the slice is as urgent as the questions,
+ * once. Its event may be active, and an active event keeps its priority: so it
+ * is deleted. */
 static void answered(struct server *server)
 {
     if (server->job_count == 0 || ++server->answers != MOST_ANSWERS)
@@ -209,7 +209,7 @@ static void slice_cb(evutil_socket_t fd, short what, void *arg)
     struct server *server = arg;
     struct conn *conn = TAILQ_FIRST(&server->jobs);
 
-    /* yours: whose turn it is next, a job that is done, and the next slice */
+    /* yours: which job is next, a job that is done, and the next slice */
     if (job_slice(conn))
         job_answer(conn);
 }

@@ -37,7 +37,7 @@ enum { STEPS = 1200000 }; /* of the work for a page: about 2 milliseconds */
 
 struct server {
     struct event_base *base;
-    unsigned long clients; /* that have ever come */
+    unsigned long clients; /* reports so far */
     unsigned long pages;   /* of all reports */
     LIST_HEAD(conn_list, conn) conns;
 };

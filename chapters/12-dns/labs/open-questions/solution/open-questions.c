@@ -55,7 +55,7 @@ static int parse_port(const char *text)
     return (int)port;
 }
 
-/* The last thing that happens to a lookup: it is printed, and freed. */
+/* Print and free a lookup, which is done. */
 static void result_cb(int error, struct evutil_addrinfo *list, void *arg)
 {
     struct lookup *lookup = arg;

@@ -23,7 +23,7 @@
 static const unsigned long long MOST = 1000000000000; /* that we count to */
 
 #ifdef SOLUTION
-enum { PIECE = 32 * 1024 }; /* bytes that a piece has, and a line more */
+enum { PIECE = 32 * 1024 }; /* bytes of a piece, which may be one line longer */
 
 /* An answer under way. */
 struct count {
@@ -86,7 +86,7 @@ static unsigned long long parse_number(const char *text)
     char *end;
     unsigned long long number = strtoull(text, &end, 10);
 
-    /* One that is too large even for strtoull is the largest that there is. */
+    /* For a number that is too large, strtoull returns the largest one. */
     if (!isdigit((unsigned char)text[0]) || *end != '\0' || number > MOST)
         return 0;
     return number;
@@ -115,8 +115,8 @@ static unsigned long long read_to(const char *query)
 
 #ifdef SOLUTION
 /* The connection is closed before the end of the answer. If the client has
- * left, evhttp has taken the request off the connection, and it is for us to
- * free; if we end, evhttp frees it. */
+ * left, evhttp has removed the request from the connection, and we have to free
+ * it; if we end, evhttp frees it. */
 static void lost_cb(struct evhttp_connection *connection, void *arg)
 {
     struct count *count = arg;
@@ -126,8 +126,8 @@ static void lost_cb(struct evhttp_connection *connection, void *arg)
     free(count);
 }
 
-/* What was sent of the answer has gone to the kernel: send the next piece, or
- * the end. The end may close the connection, so what is ours goes before. */
+/* The last piece has gone to the kernel: send the next one, or the end. The end
+ * may close the connection, so we free our own part first. */
 static void next_piece_cb(struct evhttp_connection *connection, void *arg)
 {
     struct count *count = arg;

@@ -113,7 +113,7 @@ static void add_query(struct evbuffer *page, const char *name)
 }
 
 /* The name in a query, name=NAME, as the guest has typed it; to be freed. NULL
- * if there is none, or one that cannot be taken. */
+ * if there is none, or if it is not valid. */
 static char *read_name(const char *query)
 {
     struct evkeyvalq fields;

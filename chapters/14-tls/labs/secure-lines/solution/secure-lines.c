@@ -83,8 +83,8 @@ static void print_ready(evutil_socket_t fd)
     printf("listening on %s port %s\n", host, port);
 }
 
-/* What all connections share: TLS 1.2 or later, who we are. A mistake in a
- * file ends the program. */
+/* The settings of all connections: TLS 1.2 or later, certificate and key. A
+ * mistake in a file ends the program. */
 static SSL_CTX *server_context(const char *certificate, const char *key)
 {
 #ifdef SOLUTION
@@ -131,8 +131,8 @@ static void conn_free(struct conn *conn)
 }
 
 #ifdef SOLUTION
-/* Say close_notify and close. A full socket does not take it: then this is
- * called again when there is room. */
+/* Send close_notify and close. If the socket is full, this is called again when
+ * there is room. */
 static void room_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *conn = arg;
@@ -213,10 +213,10 @@ static void write_cb(struct bufferevent *bev, void *arg)
 }
 
 #ifdef SOLUTION
-/* The client has sent close_notify. libevent has stopped to write as well, and
- * what is queued would never be sent. */
+/* The client has sent close_notify. libevent has stopped writing as well, and
+ * the queued bytes would never be sent. */
 #else
-/* The client has sent its FIN, and still reads what is queued. */
+/* The client has sent its FIN, and still reads the queued answers. */
 #endif
 static void conn_half_closed(struct conn *conn)
 {
@@ -273,7 +273,7 @@ static void deadline_cb(evutil_socket_t fd, short what, void *arg)
     conn_free(arg);
 }
 #else
-/* yours: the handshake, and what TLS says of a failure */
+/* yours: the handshake, and TLS's reason for a failure */
 static void event_cb(struct bufferevent *bev, short what, void *arg)
 {
     int error = EVUTIL_SOCKET_ERROR(); /* before a call can change it */

@@ -80,7 +80,7 @@ static void print_answer(struct client *client)
     bufferevent_free(client->bev);
 }
 
-/* The request is with the kernel: tell the server that it was all. */
+/* The request is in the kernel: half-close, so that the server sees its end. */
 static void write_cb(struct bufferevent *bev, void *arg)
 {
     struct client *client = arg;
@@ -90,8 +90,8 @@ static void write_cb(struct bufferevent *bev, void *arg)
 }
 
 #ifdef SOLUTION
-/* Why a connection has failed. Of a certificate OpenSSL's own error says only
- * that it was refused. ERROR is the socket's. */
+/* Why a connection has failed. For a certificate, OpenSSL's error says only
+ * that it was refused, not why. ERROR is the socket's. */
 static const char *tls_reason(struct client *client, int error)
 {
     long verified = SSL_get_verify_result(client->ssl);
@@ -127,7 +127,7 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
     }
 }
 
-/* What all connections share: the rules, and the authorities in FILE. */
+/* The settings of all connections: the rules, and the authorities in FILE. */
 static SSL_CTX *client_context(const char *file)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
