@@ -154,7 +154,7 @@ wait_for_reply() {
   silent=$PID
   spawn stdin-client 127.0.0.1 "$PORT"
   wait_for_line "^the client has connected to server$"
-  kill -KILL "$silent" # the kernel resets a connection that nobody has accepted
+  kill -KILL "$silent" # the kernel resets a connection that was not accepted
   assert_exit 1
   has_lines 1 "^stdin-client: lost the connection to 127.0.0.1 port $PORT: Connection reset by peer$"
 }

@@ -278,7 +278,7 @@ speak_while_stopped() { # SECONDS
   done < <(sed -n 's/^client .*: \(-\?[0-9]*\) ms left$/\1/p' "$LOG")
 }
 
-# The milliseconds that each client has left, as the server tells them at SIGUSR1.
+# The milliseconds that each client has left, as the server prints them at SIGUSR1.
 left_of_all() { # CLIENTS
   kill -USR1 "$PID"
   wait_for_line "^client [0-9]+: -?[0-9]+ ms left$" "$1"

@@ -74,7 +74,7 @@ has_read_all() {
   cmp "$BATS_TEST_TMPDIR/answer" <(printf '7 eol nul\n5 a\nb\r\n\n0 \n1 c\n')
 }
 
-# What the page says of EVBUFFER_EOL_ANY, which is libevent's doing.
+# The page says this of EVBUFFER_EOL_ANY: it is libevent's behaviour, not ours.
 @test "with EVBUFFER_EOL_ANY empty lines are swallowed, and packets change what is a line" {
   start line-reader
   run -0 ask < <(printf 'eol any\na\r\n\r\nb\n\n\nc\r')

@@ -207,7 +207,7 @@ has_done() { # JOBS
 }
 
 # While the server is stopped, ten bulk clients send a line each, and then an urgent
-# one: what it is told says how many of them were served before.
+# one: its answer gives the number of bulk lines that were served before.
 jobs_before_the_urgent() { # MODE
   local fd all=() answer
   start_queue "$1"

@@ -319,7 +319,7 @@ POST /ok HTTP/1.1 a=b"
   assert_output '{"hello": "world"}'
 }
 
-# What the page tells of. If libevent learns better, the page has to say so.
+# The page describes this. If libevent's behaviour changes, the page has to change.
 @test "evhttp knows no extensions of chunks, and takes what follows an answer for the next" {
   start_web_server
   run -1 get "$WEB/extension"

@@ -1,6 +1,6 @@
 # machine.bash -- whether labs can be graded on this machine, and if not, why.
 #
-# A machine that cannot run a right program must never be told as a wrong program,
+# A machine that cannot run a right program must not be reported as a wrong program,
 # or as a right one. So check looks first at what it needs, and then lets
 # probe.c, which is known to be right, go through the same compiler, box and
 # checks. What is wrong is said in words that a person can act on, and the exit

@@ -2,7 +2,7 @@
 #
 # A check is a function. It consists of steps, a sentence each in English and in
 # Chinese, and of actions between them: start the program, connect, send, expect. An
-# action that fails ends the check; the report shows what was sent, expected, and came.
+# action that fails ends the check; the report shows what was sent, expected, received.
 #
 #   check 4 "What goes wrong" neighbour_goes_on \
 #     "the second client gets answers after the first has left" "第一个客户端离开后，第二个仍能得到应答"
@@ -31,7 +31,7 @@
 #   watch_allocated              before the program starts; counts the memory that it holds
 #   note_allocated                 when some clients have come and left,
 #   expect_allocated_back 10       and when 10 more have: no memory is held for these
-#   expect_allocated_within 900    or at most so many kB, while others are connected
+#   expect_allocated_within 900    or at most this many kB, while others are connected
 #   many 60 'hello %d\n' '%d?\n' 60 clients at once, each with its own text and its own
 #   many_again TEXT ANSWER         answer; %d is the client's number
 #   many_leave [reset]           all of them close, or reset their connections
@@ -979,7 +979,7 @@ expect_idle() {
 # Nothing wakes the idle program: it waits, and does not poll. The number of times that
 # it fell asleep shows this, however little it does each time. Once may be chance, or a
 # timer that had to run out.
-expect_no_wakeups() { # [MS]: what happens this often, or oftener, is seen
+expect_no_wakeups() { # [MS]: finds what happens at least this often
   local before i
   settle
   for i in 1 2; do

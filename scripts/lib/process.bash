@@ -8,7 +8,7 @@
 #
 # shellcheck disable=SC2034 # the variables are for the callers
 
-# How the line of a server that is ready looks.
+# The form of a server's ready line.
 READY='^listening on .* port [0-9]+$'
 
 # The time in milliseconds, since some moment in the past, into MS.
@@ -105,7 +105,7 @@ find_position() { # PID DESCRIPTOR
   [[ $text =~ ^pos:[[:space:]]*([0-9]+) ]] && POSITION=${BASH_REMATCH[1]}
 }
 
-# The port that a server tells in its ready line, into PORT; status 1 if it has not told
+# The port in a server's ready line, into PORT; status 1 if it has not printed
 # one yet.
 find_port() { # LOG
   local line

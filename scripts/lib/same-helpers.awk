@@ -1,6 +1,6 @@
 # same-helpers.awk -- compares functions of the same name, see same-helpers.
 #
-# own:      a pattern of names: what stands under them is each program's own
+# own:      a pattern of names: functions that may differ in each program
 # apart:    "FILE:NAME" words; a helper that has to differ there. All files of
 #           that name still have to agree
 # of_labs:  a pattern of the names that are compared in a lab's files

@@ -99,7 +99,7 @@ function first_line(file, i, name,    above) {
   return i
 }
 
-# Finds what is called name in a file: sets from and to, and gives in how
+# Finds the part called name in a file: sets from and to, and gives in how
 # many places it was found.
 function find(file, name,    i, n) {
   from = to = 0

@@ -261,7 +261,7 @@ assert_talks() { # FD
   assert_equal "$reply" "$expected"
 }
 
-# So many clients are connected at the same time, and each is answered. CLIENTS are
+# That many clients are connected at the same time, and each is answered. CLIENTS are
 # their descriptors.
 assert_talks_to_many() { # COUNT
   local fd
@@ -444,7 +444,7 @@ stop() { # PID
   wait_for has_ended "$1" || kill_quietly "$1"
 }
 
-# Bash tells of a job that was killed when it next looks: here.
+# Bash reports a job that was killed when it next checks its jobs: here.
 kill_quietly() { # PID
   {
     kill -KILL "$1"
@@ -473,7 +473,7 @@ trace() { # STRACE-OPTION...
 
 # End the test when its time is up, whatever it waits for: what runs in the
 # foreground is ended, and then bash hears the signal.
-keep_time() { # PID...: what of the test's own processes is to live on
+keep_time() { # PID...: those of the test's own processes that live on
   local quiet age pid signal
   trap - ABRT DEBUG ERR EXIT
   exec {quiet}<> <(:)

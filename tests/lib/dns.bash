@@ -40,7 +40,7 @@ asked() { # REGEX
   (($(questions "$1") > 0))
 }
 
-# dnsmasq with no more than it is told here. Somebody else can get the port first.
+# dnsmasq with only the settings given here. Another process can get the port first.
 start_dnsmasq() { # OPTION...
   local port log=$BATS_TEST_TMPDIR/dnsmasq.log
   for _ in 1 2 3 4 5; do

@@ -4,7 +4,7 @@
 #
 # shellcheck disable=SC2034,SC2154,SC2004 # course.bash and bats use them, or set them
 
-# The port on which a process listens; for a server that cannot tell.
+# The port on which a process listens; for a server that does not print it.
 port_of() { # PID
   local inodes port
   inodes=$(find "/proc/$1/fd" -lname 'socket:*' -printf '%l ' 2>/dev/null)
@@ -57,7 +57,7 @@ serves_with_a_full_pipe() { # NAME
   serves_and_ends
 }
 
-# Standard output and error are a terminal that somebody has stopped with Ctrl-S.
+# Standard output and error are a terminal that was stopped with Ctrl-S.
 serves_on_a_stopped_terminal() { # NAME
   need_terminal
   socat "PTY,link=$BATS_TEST_TMPDIR/terminal,rawer" - </dev/zero >/dev/null 2>"$BATS_TEST_TMPDIR/socat.log" 3>&- &
@@ -87,7 +87,7 @@ serves_without_standard_descriptors() { # NAME
   serves_and_ends
 }
 
-# All descriptors are taken, and more clients wait. Each time one leaves, the next is
+# All descriptors are in use, and more clients wait. Each time one leaves, the next is
 # served at once, not after a rest: the second's rest is a thousand seconds here.
 serves_as_soon_as_a_descriptor_is_free() { # NAME[/PART]
   [[ ! ${UNDER-} ]] || skip "at its limit valgrind takes connections and closes them"

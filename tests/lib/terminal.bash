@@ -12,7 +12,7 @@ need_terminal() {
 }
 
 # Run a command on a terminal of its own. Standard input is typed
-# there; what is shown there goes to standard output, and into FILE as it comes.
+# there; its output goes to standard output, and into FILE as it comes.
 # (Bash, whatever SHELL says: at Ctrl-C it waits for its command, and goes on.)
 on_terminal() { # SHELL-TEXT [FILE]
   SHELL=$(command -v bash) timeout "${LIMIT:-60}" script -qefc "$1" "${2:-/dev/null}"

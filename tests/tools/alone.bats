@@ -14,7 +14,7 @@ without_bwrap() { # COMMAND...
 assert_is_alone() { # COMMAND-PREFIX...
   run -0 "$@" "$ROOT/scripts/lib/alone" readlink /proc/self/ns/net
   refute_output "$(readlink /proc/self/ns/net)"
-  # The loopback is up, and leads to nobody.
+  # The loopback is up, and no server listens on it.
   run -1 "$@" "$ROOT/scripts/lib/alone" bash -c 'exec 5<>/dev/tcp/127.0.0.1/9'
   assert_output --partial "Connection refused"
   # No process of the world outside is to be seen.

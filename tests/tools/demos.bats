@@ -50,7 +50,7 @@ replace_program() { # NAME PROGRAM
   assert_line 'client | exit status 1'
   assert_line 'server | clients 1, open 0, bytes 6'
   assert_nothing_left
-  # More than 25 lines at a time nobody reads.
+  # A block of more than 25 lines is too long to read.
   # shellcheck disable=SC2016
   run -0 awk '
     /^== / { name = $2; lines = 0 }

@@ -9,7 +9,7 @@ setup() {
   git init -q .
 }
 
-# The checks of what is not here fail too: only these lines are looked at.
+# Checks of files that are missing here fail too: so compare these lines only.
 lint() {
   scripts/lint 2>&1 | grep -A 3 -E 'gawk|functions'
 }

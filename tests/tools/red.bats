@@ -40,7 +40,7 @@ write_tests() { # COUNT BODY
   done
 }
 
-# Run the tests as make test-03 does, for so many seconds at the most.
+# Run the tests as make test-03 does, for at most that many seconds.
 run_tests() { # SECONDS
   env -i --chdir="$COURSE" PATH="${PATH//"$BATS_LIBEXEC:"/}" HOME="$HOME" ${BATS_LIB_PATH:+"BATS_LIB_PATH=$BATS_LIB_PATH"} \
     BUILD=build LIMIT="${WAIT:-6}" JOBS=4 timeout -k 1 "$1" scripts/test tests/03-event.bats >"$OUT" 2>&1 3>&- 4>&-

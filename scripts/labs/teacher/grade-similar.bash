@@ -57,7 +57,7 @@ limited_sim() { # ARG...
 }
 
 # All labs, as JSON: {limit, why_not, labs: [{lab, compared, pairs: [{students: [name,
-# name], percent}]}]}, with why_not for a lab that took too long.
+# name], percent}]}]}, with why_not for a lab that reached the time limit.
 compare_all() { # STUDENTS-AS-JSON
   local id why
   why=$(why_not_compared "${#students[@]}")
@@ -82,7 +82,7 @@ similar_note() {
     "这只是线索，不是结论：百分比表示一名学生自己的代码（不含起始代码）中有多少也出现在另一名学生的代码里，与命名、排版和函数顺序无关。小实验里各自独立完成的代码也可能很像，抄袭的也可能改得面目全非。请把两份代码都读一遍，并与两名学生谈一谈。"
 }
 
-# In a few words on the terminal; the pairs stand in the results.
+# A summary on the terminal; the pairs stand in the results.
 tell_similar() { # JSON
   local why count
   why=$(jq -r '.why_not // empty' "$1")
