@@ -8,7 +8,7 @@ check 4 "Three ways to tick" catches_up \
   "a server that was stopped makes up for the numbers that it missed" \
   "服务器停过之后，会补上错过的数"
 catches_up() {
-  step "A is told 1, 2 and 3" "A 收到 1、2、3"
+  step "A receives 1, 2 and 3" "A 收到 1、2、3"
   start 0 "$EVERY_MS"
   come_in A
   expect A '1\n2\n3\n'
@@ -28,7 +28,7 @@ check 2 "A timer is an event without a descriptor" is_never_early \
   "no number comes early, and none is left out" \
   "没有一个数提前，也没有一个数遗漏"
 is_never_early() {
-  step "A is told 1 to 10, and 10 not before ten intervals have passed" "A 收到 1 到 10，十个间隔之前不会收到 10"
+  step "A receives 1 to 10, and 10 not before ten intervals have passed" "A 收到 1 到 10，十个间隔之前不会收到 10"
   start 0 "$EVERY_MS"
   come_in A
   expect A '1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n'
@@ -50,24 +50,24 @@ check 1 "A timer is an event without a descriptor" counts_for_each \
   "each client has a count of its own" \
   "每个客户端单独计数"
 counts_for_each() {
-  step "A is told 1 and 2" "A 收到 1、2"
+  step "A receives 1 and 2" "A 收到 1、2"
   start 0 "$EVERY_MS"
   come_in A
   expect A '1\n2\n'
-  step "B comes later, and is told 1 and 2 as well" "B 后来，也收到 1、2"
+  step "B connects later, and receives 1 and 2 as well" "B 后来连接，也收到 1、2"
   come_in B
   expect B '1\n2\n'
   not_before $((CAME + 2 * EVERY_MS))
-  step "A is told 3 and 4" "A 收到 3、4"
+  step "A receives 3 and 4" "A 收到 3、4"
   expect A '3\n4\n'
 }
 
 check 2 "Exercises" forgets_clients \
-  "a client that has left costs nothing, and disturbs nobody" \
-  "客户端离开后不留下任何东西，也不影响别人"
+  "a client that has left holds nothing, and does not affect the others" \
+  "客户端离开后不占用任何资源，也不影响其他客户端"
 forgets_clients() {
   local i
-  step "A is told its numbers, while clients come and leave or reset their connections" "A 照常收到各数，其间有客户端来了又走，或者重置连接"
+  step "A receives its numbers, while clients come and leave or reset their connections" "A 照常收到各数，其间有客户端来了又走，或者重置连接"
   start 0 "$EVERY_MS"
   come_in A
   expect A '1\n'
@@ -90,7 +90,7 @@ check 1 "Exercises" ends_well \
   "有客户端连接时收到 SIGTERM，也能释放全部资源后退出"
 ends_well() {
   find_all_leaks
-  step "A is told 1, then SIGTERM ends the program with status 0; nothing leaks" "A 收到 1；之后 SIGTERM 使程序以退出码 0 结束，没有泄漏"
+  step "A receives 1, then SIGTERM ends the program with status 0; nothing leaks" "A 收到 1；之后 SIGTERM 使程序以退出码 0 结束，没有泄漏"
   start 0 "$EVERY_MS"
   come_in A
   expect A '1\n'

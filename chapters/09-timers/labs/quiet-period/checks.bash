@@ -6,10 +6,10 @@ STILL_MS=$LIMIT_MS # the program has timers
 : "${QUIET:=600}" "${MOST:=1200}" "${LINES_AT_ONCE:=3}"
 
 check 3 "A timer is an event without a descriptor" tells_once_quiet \
-  "a client that has been quiet is told once how many lines it has sent" \
+  "a client that has been quiet gets the number of its lines once" \
   "客户端安静下来之后，收到一次行数"
 tells_once_quiet() {
-  step "A sends $LINES_AT_ONCE lines and is told \"lines: $LINES_AT_ONCE\", not before $QUIET ms have passed" \
+  step "A sends $LINES_AT_ONCE lines and gets \"lines: $LINES_AT_ONCE\", not before $QUIET ms have passed" \
     "A 发出 $LINES_AT_ONCE 行，$QUIET 毫秒之后收到“lines: $LINES_AT_ONCE”，不提前"
   start 0 "$QUIET" 600000
   connect A
@@ -19,18 +19,18 @@ tells_once_quiet() {
   step "nothing else comes, for longer than that" "此后更长的时间里，没有别的内容"
   nap_ms $((QUIET + QUIET / 2))
   expect_nothing A
-  step "half a line is no line" "半行不算一行"
+  step "half a line does not count" "半行不算一行"
   send A "half"
   nap_ms $((QUIET + QUIET / 2))
   expect_nothing A
-  step "when its end comes, A is told \"lines: 1\"" "行的结尾到来之后，A 收到“lines: 1”"
+  step "when its end comes, A gets \"lines: 1\"" "行的结尾到来之后，A 收到“lines: 1”"
   say_lines A 1
   expect A 'lines: 1\n'
   not_before $((SAID + QUIET))
 }
 
 check 2 "A timer is an event without a descriptor" waits_while_lines_come \
-  "while lines come, the client is not told" \
+  "while lines come, the client gets no answer" \
   "不断有行到来时，不回答"
 waits_while_lines_come() {
   local try
@@ -43,22 +43,22 @@ waits_while_lines_come() {
     talk "A$try" 12
     ((SLOWEST * 4 < QUIET * 3)) || ((try == 5)) || continue
     count_bytes "A$try"
-    ((ARRIVED == 0)) || fail "an answer came while the client was talking" "客户端还在说话，就收到了回答"
+    ((ARRIVED == 0)) || fail "an answer came while the client was sending" "客户端还在发送，就收到了回答"
     break
   done
-  step "then A is told \"lines: 12\", not before $QUIET ms have passed since the last line" \
+  step "then A gets \"lines: 12\", not before $QUIET ms have passed since the last line" \
     "然后 A 收到“lines: 12”，离最后一行不短于 $QUIET 毫秒"
   expect "A$try" 'lines: 12\n'
   not_before $((SAID + QUIET))
 }
 
 check 2 "Exercises" tells_at_the_latest \
-  "a client that goes on talking is told at the latest after $MOST ms" \
-  "客户端说个不停时，最迟 $MOST 毫秒后回答"
+  "a client that goes on sending gets an answer at the latest after $MOST ms" \
+  "客户端不停地发送时，最迟 $MOST 毫秒后回答"
 tells_at_the_latest() {
   local began sent=0 told
-  step "A talks without a pause, and is told its lines meanwhile, not before $MOST ms have passed" \
-    "A 不停地说，$MOST 毫秒之后、还在说的时候收到行数，不提前"
+  step "A sends without a pause, and gets an answer meanwhile, not before $MOST ms have passed" \
+    "A 不停地发送，$MOST 毫秒之后、还在发送时收到回答，不提前"
   start 0 "$((3 * MOST))" "$MOST"
   connect A
   say_lines A 1
@@ -66,7 +66,7 @@ tells_at_the_latest() {
   until has_come A 1; do
     sent=$((sent + 1))
     now_ms
-    ((MS - began < 3 * MOST)) || fail "the client talks on, and is not told" "客户端说个不停，却收不到回答"
+    ((MS - began < 3 * MOST)) || fail "the client goes on sending, and gets no answer" "客户端不停地发送，却收不到回答"
     nap_ms $((QUIET / 6))
     say_lines A 1
   done
@@ -74,12 +74,12 @@ tells_at_the_latest() {
   expect_answer A 'lines: [0-9]+'
   told=${LINE#lines: }
   not_before $((began + MOST))
-  step "the lines that follow are told as well, and none is told twice" "后面的行也有回答，没有哪行回答两次"
+  step "the lines that follow are counted as well, and none is counted twice" "后面的行也计入回答，没有哪行计入两次"
   say_lines A 1
   sent=$((sent + 1))
   expect_answer A 'lines: [0-9]+'
   ((told + ${LINE#lines: } == sent)) || fail "the numbers of lines do not add up to what was sent" "各次回答的行数之和，与发出的行数不符"
-  step "when the latest time comes before the quiet, a line is told once" "最迟的时间先到，也只回答一次"
+  step "when the latest time comes before the quiet, a line is counted once" "最迟的时间先到，也只回答一次"
   end_now
   start 0 "$((MOST * 3 / 2))" "$MOST"
   connect A
@@ -111,7 +111,7 @@ tells_each() {
   began=$SAID
   nap_ms $((QUIET / 2))
   say_lines B 1
-  step "A is told two, B is told one, each in its time" "A 收到 2，B 收到 1，各按各的时间"
+  step "A gets 2, B gets 1, each in its time" "A 收到 2，B 收到 1，各按各的时间"
   expect A 'lines: 2\n'
   not_before $((began + QUIET))
   expect B 'lines: 1\n'
@@ -122,8 +122,8 @@ tells_each() {
 }
 
 check 1 "Exercises" forgets_clients \
-  "a client that leaves before it is told costs nothing and disturbs nobody" \
-  "客户端没等到回答就离开，不留下任何东西，也不影响别人"
+  "a client that leaves before its answer holds nothing and does not affect the others" \
+  "客户端没等到回答就离开，不占用任何资源，也不影响其他客户端"
 forgets_clients() {
   local i
   step "clients send a line, and leave or reset their connections" "客户端发出一行，就离开或者重置连接"

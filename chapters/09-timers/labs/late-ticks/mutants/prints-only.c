@@ -1,6 +1,6 @@
 /* late-ticks.c -- the program prints that it listens, and does nothing else.
  *
- * Fails: catches_up, at "A is told 1, 2 and 3"
+ * Fails: catches_up, at "A receives 1, 2 and 3"
  * Says:  cannot connect to the program
  */
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* quiet-period.c -- the program prints that it listens, and does nothing else.
  *
- * Fails: tells_once_quiet, at "A sends 3 lines and is told "lines: 3", not
+ * Fails: tells_once_quiet, at "A sends 3 lines and gets "lines: 3", not
  *   before 600 ms have passed"
  * Says:  cannot connect to the program
  */
