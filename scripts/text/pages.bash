@@ -6,7 +6,7 @@
 # those of the labs too.
 find_pages() { # code|all
   shopt -s nullglob
-  pages=({README,CONTRIBUTING}*.md chapters/*.md chapters/*/README*.md)
+  pages=({README,CONTRIBUTING}*.md chapters/*.md chapters/*/*.md)
   [[ $1 != all ]] || pages+=(chapters/*/labs/*/*.md)
   pages+=(samples/*/README*.md)
   shopt -u nullglob
