@@ -171,12 +171,19 @@ start_machines() {
   done
   SERVERS=$PORT
   SOCKET=$BATS_TEST_TMPDIR/haproxy.sock
-  # A port that was free a moment ago: HAProxy does not tell one that it got itself.
-  PORT=$(perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport')
-  env SOCKET="$SOCKET" "ADDRESS=127.0.0.1:$PORT" "PORT=$SERVERS" haproxy -db -f "$ROOT/chapters/16-scaling/haproxy.cfg" \
+  # HAProxy inherits its socket, since it does not tell which port the kernel chose.
+  SOCKET=$SOCKET PORT=$SERVERS perl -MIO::Socket::INET -e '
+    $^F = 255; # not closed by exec
+    my $s = IO::Socket::INET->new(Listen => 100, LocalAddr => "127.0.0.1") or die;
+    open(my $file, ">", $ARGV[0]) or die;
+    print $file $s->sockport, "\n";
+    close($file);
+    $ENV{ADDRESS} = "fd@" . fileno($s);
+    exec "haproxy", "-db", "-f", $ARGV[1]' "$BATS_TEST_TMPDIR/port" "$ROOT/chapters/16-scaling/haproxy.cfg" \
     >"$BATS_TEST_TMPDIR/haproxy.log" 2>&1 3>&- &
   OTHERS+=($!)
   wait_for is_up 2 3 4
+  PORT=$(<"$BATS_TEST_TMPDIR/port")
 }
 
 # What HAProxy says about the server of a host: UP, DOWN, DRAIN ...
