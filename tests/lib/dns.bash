@@ -45,6 +45,7 @@ start_dnsmasq() { # OPTION...
   local port log=$BATS_TEST_TMPDIR/dnsmasq.log
   for _ in 1 2 3 4 5; do
     port=$(free_port)
+    rm -f "$log" # it may say that one before has started
     dnsmasq --conf-file=/dev/null --keep-in-foreground --log-facility=- --pid-file= --no-resolv --no-hosts \
       --user="$(id -un)" --group="$(id -gn)" --port="$port" --listen-address=127.0.0.1 --bind-interfaces \
       "$@" >"$log" 2>&1 3>&- &

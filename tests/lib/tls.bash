@@ -109,6 +109,7 @@ spawn_client() {
 # A server of OpenSSL's own, with the certificate for localhost.
 start_s_server() { # [OPTION...]
   local log=$BATS_TEST_TMPDIR/s_server.log
+  rm -f "$log" # a server before has its line there
   openssl s_server -accept 127.0.0.1:0 -cert "$CERTIFICATES/server.pem" -key "$CERTIFICATES/server.key" \
     -rev "$@" </dev/null >"$log" 2>&1 3>&- &
   OTHERS+=($!)
@@ -120,6 +121,7 @@ start_s_server() { # [OPTION...]
 # and sends what it prints.
 start_command_server() { # SOCAT-ADDRESS COMMAND
   local log=$BATS_TEST_TMPDIR/socat.log
+  rm -f "$log" # a server before has its line there
   echo "$2" >"$BATS_TEST_TMPDIR/command"
   socat -dd -t "$LIMIT" "$1" "EXEC:bash $BATS_TEST_TMPDIR/command" 2>"$log" 3>&- &
   SERVER=$!
