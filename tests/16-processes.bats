@@ -244,6 +244,18 @@ end_stream() {
   assert_exit 0
 }
 
+# A worker that is about to exit has no handlers any more.
+@test "reuseport-workers ends well if signals arrive while its workers end (Z13)" {
+  build_own reuseport-workers 's/^( *)(event_base_free\(server\.base\);)/\1usleep('$((FACTOR * 500000))'); \2/'
+  start_workers -g 500 -n 2
+  kill -TERM "$PID"
+  wait_for_line "^stopping"
+  wait_for_line "^worker 2"
+  # shellcheck disable=SC2086 # pids
+  kill -TERM $WORKERS
+  assert_exit 0
+}
+
 @test "reuseport-workers kills a worker that does not leave (Z10)" {
   start_workers -g 1 -n 1
   kill -STOP "${WORKERS// /}"

@@ -280,6 +280,16 @@ static void stop_cb(evutil_socket_t fd, short what, void *arg)
     server->listener = NULL;
 }
 
+/* Say what was done, and close what is open. */
+static void server_end(struct server *server)
+{
+    report_cb(0, 0, server);
+    while (!LIST_EMPTY(&server->conns))
+        conn_free(LIST_FIRST(&server->conns));
+    if (server->listener)
+        evconnlistener_free(server->listener);
+}
+
 /* The life of a worker. Its clients are its own: no other process can go on
  * with them. */
 static int work_as(const struct task *task, const struct plan *plan)
@@ -311,11 +321,8 @@ static int work_as(const struct task *task, const struct plan *plan)
         err(1, "cannot tell the supervisor");
 
     int result = event_base_dispatch(server.base);
-    report_cb(0, 0, &server);
-    while (!LIST_EMPTY(&server.conns))
-        conn_free(LIST_FIRST(&server.conns));
-    if (server.listener)
-        evconnlistener_free(server.listener);
+    task_end();
+    server_end(&server);
     for (size_t i = 0; i < count; i++)
         event_free(events[i]);
     event_free(server.rest_event);

@@ -95,3 +95,11 @@ int task_ready(const struct task *task)
     sigprocmask(SIG_SETMASK, &none, NULL);
     return write(task->control, "r", 1) == 1 ? 0 : -1;
 }
+
+void task_end(void)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+}

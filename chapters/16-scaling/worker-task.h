@@ -36,4 +36,8 @@ void task_begin(struct task *task, int fd);
  * told. */
 int task_ready(const struct task *task);
 
+/* When the loop has ended: from now on a signal has no effect. Without its
+ * handler a second SIGTERM would kill the worker, which is about to exit. */
+void task_end(void);
+
 #endif
