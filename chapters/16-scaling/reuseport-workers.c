@@ -281,7 +281,7 @@ static void stop_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 /* Say what was done, and close what is open. */
-static void server_end(struct server *server)
+static void worker_end(struct server *server)
 {
     report_cb(0, 0, server);
     while (!LIST_EMPTY(&server->conns))
@@ -322,7 +322,7 @@ static int work_as(const struct task *task, const struct plan *plan)
 
     int result = event_base_dispatch(server.base);
     task_end();
-    server_end(&server);
+    worker_end(&server);
     for (size_t i = 0; i < count; i++)
         event_free(events[i]);
     event_free(server.rest_event);
