@@ -209,7 +209,7 @@ start_large_answer() {
 @test "http-server leaves nothing behind of clients that are idle, leave, or wait at its end" {
   local leaks=()
   [[ ${UNDER-} ]] || leaks=(-fsanitize=address)
-  build_own http-server 's/(IDLE = )\{60, 0\}/\1{0, 500000}/; s/(GRACE = )\{2, 0\}/\1{0, 300000}/' \
+  build_own http-server 's/(IDLE = )\{60, 0\}/\1{'"$FACTOR"', 0}/; s/(GRACE = )\{2, 0\}/\1{0, 300000}/' \
     "${leaks[@]}"
   start_site
   open_client 5
