@@ -57,7 +57,7 @@ send() { # BYTES, as printf has them: prints the answer
     setsockopt($s, IPPROTO_TCP, 1, 1) or die; # TCP_NODELAY
     connect($s, sockaddr_in($port, INADDR_LOOPBACK)) or die;
     for (split //, $bytes) { syswrite($s, $_) == 1 or die; select(undef, undef, undef, 0.002) }
-    sysread($s, my $answer, 3) == 3 or die "no answer";
+    read($s, my $answer, 3) == 3 or die "no answer";
     print $answer' "$PORT" "$LIMIT"
   assert_output HI
   close_client 5
@@ -214,7 +214,7 @@ start_new_clients() {
       alarm $limit;
       socket(my $s, PF_INET, SOCK_STREAM, 0) or die;
       my $well = connect($s, sockaddr_in($port, INADDR_LOOPBACK)) && syswrite($s, "hello\n")
-        && (sysread($s, my $answer, 6) // 0) == 6;
+        && (read($s, my $answer, 6) // 0) == 6;
       $well ? $count++ : $failed++;
       select(undef, undef, undef, 0.005);
     }
