@@ -141,9 +141,7 @@ one_tick() {
 # --- idle-timeout ---
 
 start_with_limit() { # MILLISECONDS
-  spawn idle-timeout 127.0.0.1 0 "$1"
-  wait_for_line "$READY"
-  find_port "$LOG"
+  start_with idle-timeout 127.0.0.1 0 "$1"
 }
 
 @test "idle-timeout gives back messages of every size, byte for byte" {

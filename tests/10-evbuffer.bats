@@ -290,9 +290,7 @@ start_with_file() { # SIZE | FILE
     FILE=$BATS_TEST_TMPDIR/file
     make_bytes "$FILE" "$1"
   fi
-  spawn file-server 127.0.0.1 0 "$FILE"
-  wait_for_line "$READY"
-  find_port "$LOG"
+  start_with file-server 127.0.0.1 0 "$FILE"
 }
 
 # What a client receives that sends nothing.

@@ -439,9 +439,7 @@ www.test: 2001:db8::1"
 
 @test "dns-server listens on IPv6, and not on a port in use" {
   echo "192.0.2.1 www.test" >"$BATS_TEST_TMPDIR/hosts"
-  spawn dns-server ::1 0 "$BATS_TEST_TMPDIR/hosts"
-  wait_for_line "$READY"
-  find_port "$LOG"
+  start_with dns-server ::1 0 "$BATS_TEST_TMPDIR/hosts"
   run -0 course resolve -s "[::1]:$PORT" -4 www.test
   assert_output "www.test: 192.0.2.1, for 60 s"
   run -1 course dns-server ::1 "$PORT"

@@ -63,9 +63,7 @@ assert_fails() {
   for size in 0 1 3000000; do
     make_bytes "$BATS_TEST_TMPDIR/www/$size" "$size"
   done
-  spawn http-server 127.0.0.1 0 "$BATS_TEST_TMPDIR/www"
-  wait_for_line "$READY"
-  find_port "$LOG"
+  start_with http-server 127.0.0.1 0 "$BATS_TEST_TMPDIR/www"
   cd "$BATS_TEST_TMPDIR"
   run -0 get -o a "http://127.0.0.1:$PORT/0" -o b "http://127.0.0.1:$PORT/1" -o c "http://127.0.0.1:$PORT/3000000"
   assert_output ""

@@ -36,9 +36,7 @@ make_site() {
 
 start_site() {
   make_site
-  spawn http-server 127.0.0.1 0 "$WWW"
-  wait_for_line "$READY"
-  find_port "$LOG"
+  start_with http-server 127.0.0.1 0 "$WWW"
 }
 
 # What curl says of a path, sent as it is: status, content type, and bytes.

@@ -10,9 +10,7 @@ teardown() {
 }
 
 start_behind() { # [ADDRESS [PORT]]: with -p
-  spawn balanced-server -p "${1-127.0.0.1}" "${2-0}"
-  wait_for_line "$READY"
-  find_port "$LOG"
+  start_with balanced-server -p "${1-127.0.0.1}" "${2-0}"
 }
 
 MARK='\x0d\x0a\x0d\x0a\x00\x0d\x0aQUIT\x0a'

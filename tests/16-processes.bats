@@ -12,9 +12,7 @@ teardown() {
 }
 
 start_workers() { # OPTION...
-  spawn reuseport-workers -g 1 "$@" 127.0.0.1 0
-  wait_for_line "$READY"
-  find_port "$LOG"
+  start_with reuseport-workers -g 1 "$@" 127.0.0.1 0
   find_workers
 }
 
@@ -307,19 +305,7 @@ end_stream() {
 }
 
 @test "a worker serves the next client as soon as it has a descriptor again" {
-  [[ ! ${UNDER-} ]] || skip "at its limit valgrind takes connections and closes them"
-  build_own reuseport-workers 's/^(static const struct timeval REST = .)1,/\11000,/' -O2
-  FDS=20 start_workers -n 1
-  waiting=()
-  for i in {1..30}; do
-    exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
-    waiting[i]=$fd
-  done
-  wait_for_line "cannot accept"
-  for i in {1..30}; do
-    assert_talks "${waiting[i]}"
-    close_client "${waiting[i]}"
-  done
+  serves_as_soon_as_a_descriptor_is_free reuseport-workers -g 1 -n 1
 }
 
 @test "reuseport-workers takes numbers from 1 to 512, an address and a port" {

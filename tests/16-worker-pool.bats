@@ -9,9 +9,7 @@ teardown() {
 }
 
 start_threads() { # THREADS
-  spawn worker-pool -n "$1" 127.0.0.1 0
-  wait_for_line "$READY"
-  find_port "$LOG"
+  start_with worker-pool -n "$1" 127.0.0.1 0
 }
 
 # The next line on descriptor FD.

@@ -184,11 +184,15 @@ spawn() { # NAME [ARG...]
   echo "$PID" >>"$BATS_TEST_TMPDIR/started"
 }
 
-# Start a server and learn its port from its ready line.
-start() { # NAME [ADDRESS [PORT]]
-  spawn "$1" "${2:-127.0.0.1}" "${3:-0}"
+# Start a server with these arguments and learn its port from its ready line.
+start_with() { # NAME ARGUMENT...
+  spawn "$@"
   wait_for_line "$READY"
   find_port "$LOG"
+}
+
+start() { # NAME [ADDRESS [PORT]]
+  start_with "$1" "${2:-127.0.0.1}" "${3:-0}"
 }
 
 # Poll until the command succeeds. (In a trap, as the end of a test that took too

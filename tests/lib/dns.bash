@@ -78,9 +78,7 @@ within_ms() { # LEAST MOST COMMAND...
 # dns-server with these lines as its hosts file.
 start_dns_server() { # LINE...
   printf '%s\n' "$@" >"$BATS_TEST_TMPDIR/hosts"
-  spawn dns-server 127.0.0.1 0 "$BATS_TEST_TMPDIR/hosts"
-  wait_for_line "$READY"
-  find_port "$LOG"
+  start_with dns-server 127.0.0.1 0 "$BATS_TEST_TMPDIR/hosts"
   SERVER=127.0.0.1:$PORT
 }
 

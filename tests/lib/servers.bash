@@ -89,11 +89,11 @@ serves_without_standard_descriptors() { # NAME
 
 # All descriptors are in use, and more clients wait. Each time one leaves, the next is
 # served at once, not after a rest: the second's rest is a thousand seconds here.
-serves_as_soon_as_a_descriptor_is_free() { # NAME[/PART]
+serves_as_soon_as_a_descriptor_is_free() { # NAME[/PART] [OPTION...]
   [[ ! ${UNDER-} ]] || skip "at its limit valgrind takes connections and closes them"
   local i fd waiting=()
   build_own "$1" 's/^(static const struct timeval REST = .)1,/\11000,/'
-  FDS=20 start "${1%/*}"
+  FDS=20 start_with "${1%/*}" "${@:2}" 127.0.0.1 0
   for i in {1..30}; do
     exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
     waiting[i]=$fd

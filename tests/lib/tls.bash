@@ -13,9 +13,7 @@ make_certificates() {
 # Start a server of this chapter with a certificate, and learn its port.
 start_tls() { # NAME [CERTIFICATE [FOLDER]]
   local name=${2:-server}
-  spawn "$1" -c "$CERTIFICATES/$name.pem" -k "$CERTIFICATES/$name.key" 127.0.0.1 0 "${@:3}"
-  wait_for_line "$READY"
-  find_port "$LOG"
+  start_with "$1" -c "$CERTIFICATES/$name.pem" -k "$CERTIFICATES/$name.key" 127.0.0.1 0 "${@:3}"
   TLS_PORT=$PORT
 }
 
