@@ -227,6 +227,11 @@ end_new_clients() { # prints SERVED FAILED
   read -r SERVED FAILED <"$BATS_TEST_TMPDIR/served"
 }
 
+@test "haproxy.cfg is right as it stands, without a variable that is set" {
+  command -v haproxy >/dev/null || skip "haproxy is missing"
+  run -0 env -u SOCKET -u ADDRESS -u PORT haproxy -c -f "$ROOT/chapters/16-scaling/haproxy.cfg"
+}
+
 @test "behind HAProxy each server gets a third of the clients, and knows them" {
   start_machines
   assert_talks_to_many 30
