@@ -130,7 +130,7 @@ compare-%: ## once a lab is passed: your file beside the solution
 reset-%: ## keep your file of a lab, and put the starter back
 	@scripts/labs/lab reset $*
 
-bench: ## how fast the servers are, as ratios (QUICK=1: under a minute)
+bench: ## how fast the servers are, as ratios (QUICK=1: about a minute)
 	@scripts/bench $(ROWS)
 
 fuzz: ## let libFuzzer search for input that breaks a program (SECONDS=30)
