@@ -474,6 +474,14 @@ start_https() { # SIZE
   wait_for_line ' GET /refused (400|413) ' 2
 }
 
+# A connection fails by chance: of a hundred, twenty did.
+@test "https-server lets a client that is still sending read why it is refused (S12)" {
+  start_https 10
+  make_bytes "$BATS_TEST_TMPDIR/message" 8000000
+  run -0 get "/[1-100]" -H Expect: --data-binary "@$BATS_TEST_TMPDIR/message" --output /dev/null --write-out '%{http_code}\n'
+  assert_equal "$(sort -u <<<"$output")" 413
+}
+
 @test "https-server refuses TLS 1.1, whatever the system's settings allow (S4)" {
   allow_old_versions
   start_https 10

@@ -181,11 +181,21 @@ static void request_end(struct server *server)
 
 /* Send close_notify, which evhttp never does, so that the client can tell our
  * end from an attacker who cuts the connection. If the socket is full, it is
- * not sent: evhttp would not wait. The second call reads the client's own
- * close_notify, if that has come: to close with bytes unread is a reset, which
- * destroys the answer on its way. The SSL is NULL where evhttp has made a plain
- * bufferevent. */
+ * not sent: evhttp would not wait. The SSL is NULL where evhttp has made a
+ * plain bufferevent. */
 static void say_close_notify(struct bufferevent *bev)
+{
+    SSL *ssl = bufferevent_openssl_get_ssl(bev);
+
+    if (ssl)
+        SSL_shutdown(ssl);
+}
+
+/* The same where the connection is closed behind it. To close with bytes unread
+ * is a reset, which destroys the answer on its way: the second call reads the
+ * client's own close_notify, if that has come. It must not be called where
+ * requests may still come: OpenSSL would answer them with a fatal alert. */
+static void exchange_close_notify(struct bufferevent *bev)
 {
     SSL *ssl = bufferevent_openssl_get_ssl(bev);
 
@@ -196,7 +206,7 @@ static void say_close_notify(struct bufferevent *bev)
 /* A connection that has no request under way is about to be closed. */
 static void idle_closed_cb(struct evhttp_connection *connection, void *arg)
 {
-    say_close_notify(evhttp_connection_get_bufferevent(connection));
+    exchange_close_notify(evhttp_connection_get_bufferevent(connection));
     resume_accepting(arg);
 }
 
