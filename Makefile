@@ -139,6 +139,9 @@ fuzz: ## let libFuzzer search for input that breaks a program (SECONDS=30)
 latency: ## how long an urgent client waits (chapter 11), as a plot
 	@scripts/latency
 
+backends: ## what an event costs on each back end (chapter 15), as a plot
+	@scripts/backends
+
 lint: ## clang-format, cppcheck, shellcheck and shfmt
 	@scripts/lint
 
@@ -163,5 +166,5 @@ include $(wildcard scripts/labs/teacher/teaching.mk)
 		"$(PROGRAMS). All targets: make help" >&2; exit 2
 
 .PHONY: all help ready demo test certificates asan test-asan test-valgrind test-backends test-short \
-	test-failures labs bench latency fuzz lint api-coverage install-libevent clean \
+	test-failures labs bench latency backends fuzz lint api-coverage install-libevent clean \
 	$(PROGRAMS) $(PROGRAMS:%=demo-%)

@@ -253,3 +253,16 @@ event_del, then close, with the changelist: it spins"
     assert_regex "$stderr" "${call%% *}: cannot write to standard output: No space left on device$"
   done
 }
+
+@test "make backends prints a table, and writes what it has measured as CSV and as a plot" {
+  command -v gnuplot >/dev/null || skip "gnuplot is not installed"
+  [[ ! ${UNDER-} ]] || skip "it builds a program of its own"
+  cd "$ROOT" || return
+  BUILD=$BATS_TEST_TMPDIR COUNTS="10 100" EVENTS=1000 run -0 make -s backends
+  assert_line --index 0 --regexp '^ns an event +epoll +poll +select$'
+  assert_line --index 1 --regexp '^10( +[0-9]+){3}$'
+  assert_line --index 2 --regexp '^100( +[0-9]+){3}$'
+  run -0 cut -d, -f1,2 "$BATS_TEST_TMPDIR/bench/backends.csv"
+  assert_line --index 6 select,100
+  grep -q '</svg>' "$BATS_TEST_TMPDIR/bench/backends.svg"
+}

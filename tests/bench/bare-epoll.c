@@ -2,11 +2,12 @@
  * server's, with epoll(7) alone: what scripts/bench holds them against.
  *
  * Build: cc -o bare-epoll bare-epoll.c
- * Run:   ./bare-epoll echo|upper ADDRESS PORT
+ * Run:   ./bare-epoll echo|edge|upper ADDRESS PORT
  * Try:   echo hello | nc -N 127.0.0.1 PORT
  *
  * It does no less than they do: nonblocking sockets, TCP_NODELAY, and an answer
- * that the socket does not take is kept while its client waits.
+ * that the socket does not take is kept while its client waits. "edge" echoes
+ * edge triggered, as backend-echo -e.
  */
 #define _GNU_SOURCE /* accept4 */
 #include <arpa/inet.h>
@@ -30,7 +31,7 @@ struct conn {
     size_t length, sent;
 };
 
-static int epoll, upper;
+static int epoll, upper, edges;
 
 static void watch(struct conn *conn, int operation, unsigned events)
 {
@@ -57,53 +58,69 @@ static void make_upper(unsigned char *bytes, size_t length)
     }
 }
 
-static void conn_read(struct conn *conn)
+/* Returns whether there may be more to read. */
+static int conn_read(struct conn *conn)
 {
     static char chunk[CHUNK];
     ssize_t length = recv(conn->fd, chunk, sizeof(chunk), 0), sent;
 
     if (length < 0 && errno == EAGAIN)
-        return;
+        return 0;
     if (length <= 0) {
         conn_free(conn);
-        return;
+        return 0;
     }
     if (upper)
         make_upper((unsigned char *)chunk, (size_t)length);
     sent = send(conn->fd, chunk, (size_t)length, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN) {
         conn_free(conn);
-        return;
+        return 0;
     }
     if (sent < 0)
         sent = 0;
     if (sent == length)
-        return;
+        return 1;
     conn->length = (size_t)(length - sent);
     conn->sent = 0;
     conn->rest = malloc(conn->length);
     if (!conn->rest)
         err(1, "malloc");
     memcpy(conn->rest, chunk + sent, conn->length);
-    watch(conn, EPOLL_CTL_MOD, EPOLLOUT);
+    if (!edges)
+        watch(conn, EPOLL_CTL_MOD, EPOLLOUT);
+    return 0;
 }
 
-static void conn_write(struct conn *conn)
+/* Returns whether all is sent. */
+static int conn_write(struct conn *conn)
 {
     ssize_t sent = send(conn->fd, conn->rest + conn->sent,
         conn->length - conn->sent, MSG_NOSIGNAL);
 
     if (sent < 0 && errno != EAGAIN) {
         conn_free(conn);
-        return;
+        return 0;
     }
     if (sent > 0)
         conn->sent += (size_t)sent;
     if (conn->sent < conn->length)
-        return;
+        return 0;
     free(conn->rest);
     conn->rest = NULL;
-    watch(conn, EPOLL_CTL_MOD, EPOLLIN);
+    if (!edges)
+        watch(conn, EPOLL_CTL_MOD, EPOLLIN);
+    return 1;
+}
+
+/* Read and write until neither is possible. The rest has its turn when all is
+ * done: nothing here limits how long that is. */
+static void conn_edge(struct conn *conn)
+{
+    if (conn->rest && !conn_write(conn))
+        return;
+    while (conn_read(conn))
+        ;
 }
 
 static void conn_accept(int listener)
@@ -118,7 +135,7 @@ static void conn_accept(int listener)
     if (!conn)
         err(1, "calloc");
     conn->fd = fd;
-    watch(conn, EPOLL_CTL_ADD, EPOLLIN);
+    watch(conn, EPOLL_CTL_ADD, edges ? EPOLLIN | EPOLLOUT | EPOLLET : EPOLLIN);
 }
 
 static int listen_on(const char *address, const char *port)
@@ -145,10 +162,11 @@ int main(int argc, char **argv)
     struct conn listener = {0};
 
     if (argc != 4) {
-        fprintf(stderr, "usage: bare-epoll echo|upper ADDRESS PORT\n");
+        fprintf(stderr, "usage: bare-epoll echo|edge|upper ADDRESS PORT\n");
         exit(2);
     }
     upper = strcmp(argv[1], "upper") == 0;
+    edges = strcmp(argv[1], "edge") == 0;
     epoll = epoll_create1(0);
     if (epoll < 0)
         err(1, "epoll_create1");
@@ -162,6 +180,8 @@ int main(int argc, char **argv)
 
             if (conn == &listener)
                 conn_accept(listener.fd);
+            else if (edges)
+                conn_edge(conn);
             else if (conn->rest)
                 conn_write(conn);
             else
