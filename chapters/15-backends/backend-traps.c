@@ -54,7 +54,7 @@ static struct event_base *base_on(const char *method, int flags, int features)
     struct event_config *config = event_config_new();
     const char **methods = event_get_supported_methods();
 
-    if (!config ||
+    if (!config || !methods ||
         event_config_set_flag(
             config, flags | (method ? EVENT_BASE_FLAG_IGNORE_ENV : 0)) < 0 ||
         event_config_require_features(config, features) < 0)

@@ -34,6 +34,10 @@ sample() { # PROGRAM
   sample line-reader
 }
 
+@test "backend-echo goes on whichever allocation fails" {
+  sample backend-echo
+}
+
 @test "worker-pool goes on whichever allocation fails" {
   sample worker-pool
 }
