@@ -191,7 +191,7 @@ static void close_conns(struct bench *bench)
 
 /* Let EVENTS events happen, with COUNT connections or as many as there can be,
  * and print the line about them. Returns whether there were COUNT. */
-static bool measure(const char *method, long count, long events)
+static bool count_events(const char *method, long count, long events)
 {
     struct bench bench = {.writes = events, .reads = events};
 
@@ -221,7 +221,7 @@ static void run_method(const char *method, char *const *counts, long events)
         if (isatty(STDERR_FILENO))
             fprintf(
                 stderr, "\r\033[K%s, %s connections ...\r", method, *counts);
-        enough = measure(method, read_count(*counts), events);
+        enough = count_events(method, read_count(*counts), events);
     }
     if (!enough)
         warnx("%s: no descriptor is left for more connections", method);
@@ -230,7 +230,7 @@ static void run_method(const char *method, char *const *counts, long events)
 int main(int argc, char **argv)
 {
     const char *const *methods = METHODS, *only[2] = {NULL};
-    long events = 100000;
+    long events = 20000;
     int option;
 
     open_standard_fds();
