@@ -102,7 +102,7 @@ counts() { # CLIENTS LEAST-CHECKS MOST-CHECKS
 }
 
 @test "balanced-server -p drops a connection whose header does not come in time (BS6)" {
-  build_own balanced-server 's/^(static const struct timeval WAIT = .)3, 0/\10, 200000/' -O2
+  build_own balanced-server 's/^(static const struct timeval WAIT = .)3, 0/\10, 200000/'
   start_behind
   open_client 5
   open_client 6
@@ -115,7 +115,7 @@ counts() { # CLIENTS LEAST-CHECKS MOST-CHECKS
 }
 
 @test "balanced-server -p keeps a client whose header came, however long it is silent (BS7)" {
-  build_own balanced-server 's/^(static const struct timeval WAIT = .)3, 0/\10, 200000/' -O2
+  build_own balanced-server 's/^(static const struct timeval WAIT = .)3, 0/\10, 200000/'
   start_behind
   open_client 5
   printf '%b' "$HEADER" >&5

@@ -395,13 +395,15 @@ has_socket() { # PORT CONDITION
   awk -v port="$(printf ':%04X$' "$1")" "$2"' { found = 1; exit } END { exit !found }' /proc/net/tcp
 }
 
-# Assert that a process is at rest: under a tenth of half a second of work.
-assert_idle() { # PID
-  local before after
-  before=$(ticks_of "$1")
+# Assert that processes are at rest: each under a tenth of half a second of work.
+assert_idle() { # PID...
+  local pid before=() after
+  for pid in "$@"; do before[pid]=$(ticks_of "$pid"); done
   sleep 0.5
-  after=$(ticks_of "$1")
-  ((after - before <= 5)) || fail "busy: $((after - before)) ticks of 50"
+  for pid in "$@"; do
+    after=$(ticks_of "$pid")
+    ((after - before[pid] <= 5)) || fail "process $pid is busy: $((after - before[pid])) ticks of 50"
+  done
 }
 
 # A file of pseudo-random bytes, the same each time; letters only with text.
