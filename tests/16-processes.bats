@@ -207,6 +207,30 @@ end_stream() {
   assert_talks_to_many 20
 }
 
+@test "reuseport-workers tries again when it can make no process for a dead worker (Z14)" {
+  start_workers -n 1
+  trace -e trace=clone -e inject=clone:error=EAGAIN:when=1
+  kill -KILL "${WORKERS// /}"
+  wait_for_line "cannot fork: Resource temporarily unavailable"
+  wait_for_line "^starting a worker in 100 ms"
+  wait_for has_workers 1
+  assert_talks_to_many 3
+}
+
+@test "reuseport-workers keeps the old workers when it can make no process" {
+  start_workers -n 2
+  before=$WORKERS
+  trace -e trace=socketpair -e inject=socketpair:error=EMFILE:when=2
+  kill -HUP "$PID"
+  wait_for_line "cannot make a worker: Too many open files"
+  wait_for_line "the new worker failed: the old ones stay"
+  # The first of them has been replaced.
+  wait_for has_workers 2
+  read -r first second <<<"$before"
+  [[ " $WORKERS" == *" $second "* && " $WORKERS" != *" $first "* ]] || fail "$WORKERS after $before"
+  assert_talks_to_many 10
+}
+
 @test "reuseport-workers gives up when a worker cannot be started in the beginning" {
   build_own reuseport-workers 's/^(    if \(task_ready\(task\) < 0\))/    return 3;\n\1/'
   run -1 course reuseport-workers -n 1 127.0.0.1 0

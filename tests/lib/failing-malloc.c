@@ -7,14 +7,16 @@
  * FAIL_AT=N      the Nth allocation fails, once
  * FAIL_FROM=N    the Nth fails, and all that come after it
  * FAIL_AFTER=F   they are counted from when file F is there, not from the start
- * FAIL_COUNT=F   at the end, file F gets two numbers: how many allocations were
- *                counted, and how many blocks were never freed
+ * FAIL_COUNT=F   at the end, file F gets a line more, with three numbers:
+ *                allocations that were counted, blocks that were never freed,
+ *                and the exit status
  * FAIL_TRACE=F   file F gets the calls that led to the first one that failed
  *
  * It counts malloc, calloc, realloc (not to a smaller size), and those that
  * align, also where the C library calls them: in strdup, fopen, getaddrinfo ...
  * For glibc, whose own functions it calls. With several threads, which of them
- * makes the Nth allocation may differ from run to run.
+ * makes the Nth allocation may differ from run to run. After fork(2) each
+ * process counts on by itself.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -45,6 +47,21 @@ static long number_of(const char *variable)
     return text ? atol(text) : 0;
 }
 
+static void finish(int status, void *unused)
+{
+    const char *file = getenv("FAIL_COUNT");
+    char text[64];
+    int fd = file ? open(file, O_WRONLY | O_CREAT | O_APPEND, 0666) : -1;
+    int length =
+        snprintf(text, sizeof(text), "%ld %ld %d\n", count, blocks, status);
+
+    if (fd < 0)
+        return;
+    if (write(fd, text, (size_t)length) != length)
+        _exit(125);
+    close(fd);
+}
+
 /* The first backtrace loads a library, which allocates. */
 __attribute__((constructor)) static void start(void)
 {
@@ -55,23 +72,10 @@ __attribute__((constructor)) static void start(void)
     trace = getenv("FAIL_TRACE");
     at = number_of("FAIL_AT");
     from = number_of("FAIL_FROM");
+    on_exit(finish, NULL);
     started = !after;
     blocks = 0;
     ready = 1;
-}
-
-__attribute__((destructor)) static void finish(void)
-{
-    const char *file = getenv("FAIL_COUNT");
-    char text[64];
-    int fd = file ? open(file, O_WRONLY | O_CREAT | O_TRUNC, 0666) : -1;
-    int length = snprintf(text, sizeof(text), "%ld %ld\n", count, blocks);
-
-    if (fd < 0)
-        return;
-    if (write(fd, text, (size_t)length) != length)
-        _exit(125);
-    close(fd);
 }
 
 static void show_calls(void)

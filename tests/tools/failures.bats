@@ -42,6 +42,14 @@ sample() { # PROGRAM
   sample worker-pool
 }
 
+@test "balanced-server goes on whichever allocation fails" {
+  sample balanced-server
+}
+
+@test "reuseport-workers goes on whichever allocation fails" {
+  sample reuseport-workers
+}
+
 @test "chat-server goes on whichever allocation fails" {
   sample chat-server
 }
@@ -113,10 +121,11 @@ END
   cc -w -O0 -fno-builtin -o "$BATS_TEST_TMPDIR/ask" "$BATS_TEST_TMPDIR/ask.c"
   export FAIL_COUNT=$BATS_TEST_TMPDIR/count
   while read -r variable said count; do
+    rm -f "$FAIL_COUNT"
     # shellcheck disable=SC2086 # the variables are words
     run -0 env ${variable//,/ } LD_PRELOAD="$library" "$BATS_TEST_TMPDIR/ask"
     assert_output -- "$said"
-    assert_equal "$(<"$FAIL_COUNT")" "${count/,/ }"
+    assert_equal "$(<"$FAIL_COUNT")" "${count/,/ } 0"
   done <<END
 FAIL_AT=0 ++++++++ 8,1
 FAIL_AT=1 -+++++++ 8,0
