@@ -61,12 +61,12 @@ tests_named_in() { # PAGE
 }
 
 # A page whose heading was renamed would leave the checks and their reports behind.
-@test "each heading to which a lab sends a student stands on its chapter's page" {
+@test "each heading to which a lab sends a student stands on a page of its chapter" {
   local lab section page
   cd "$ROOT" || exit
   for lab in chapters/*/labs/*/; do
     while read -r section; do
-      grep -qxF -e "## $section" -e "### $section" "$lab/../../README.md" || fail "$lab: no heading \"$section\""
+      grep -qxhF -e "## $section" -e "### $section" "$lab"/../../*.md || fail "$lab: no heading \"$section\""
     done < <(sed -nE 's/^check [0-9]+ "([^"]*)".*/\1/p' "$lab/checks.bash")
     while IFS=$'\t' read -r page section; do
       grep -qxF -e "## $section" -e "### $section" "$page" || fail "$lab/mutants: no heading \"$section\" in $page"

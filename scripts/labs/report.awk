@@ -2,9 +2,9 @@
 # other.
 #
 # zh, colour, machine: whether it is for a Chinese reader, a terminal, or a program.
-# chapter: the folder of the chapter; headings: its headings, English and Chinese
-# between a tab. For a program each check is points, total, visibility, title and text,
-# each field ended by US (\037), each check by RS (\036).
+# chapter: its folder; headings: those of its pages, each behind the page and in both
+# languages, with tabs between them. For a program each check is points, total,
+# visibility, title and text, each field ended by US (\037), each check by RS (\036).
 
 function say(english, chinese) { return zh ? chinese : english }
 function paint(code, text) { return colour ? "\033[" code "m" text "\033[0m" : text }
@@ -49,7 +49,9 @@ BEGIN {
   n = split(headings, pair, "\n")
   for (i = 1; i <= n; i++) {
     split(pair[i], side, "\t")
-    section[side[1]] = zh ? side[2] : side[1]
+    if (side[2] in section) continue
+    page[side[2]] = side[1]
+    section[side[2]] = zh ? side[3] : side[2]
   }
 }
 $1 == "total" { total = $2 }
@@ -82,7 +84,7 @@ $1 == "freed" { detail(say("freed at ", "释放于 ") $2, $3) }
 $1 == "failed" {
   crash()
   if (read_on in section)
-    put("      " say("read on: ", "参考：") chapter "/README" (zh ? ".zh.md，" : ".md, ") \
+    put("      " say("read on: ", "参考：") chapter "/" page[read_on] (zh ? ".zh.md，" : ".md, ") \
       say("\"" section[read_on] "\"", "“" section[read_on] "”"))
   show(0)
 }
