@@ -36,7 +36,7 @@ MAKEFLAGS += --no-builtin-rules
 
 vpath %.c $(sort $(dir $(SOURCES)))
 
-all: $(PROGRAMS) ## build all programs (also: make)
+all: $(PROGRAMS) reactor ## build all programs (also: make)
 
 help: ## this list
 	@scripts/help '$(MAKEFILE_LIST)' $(SOURCES)
@@ -53,6 +53,15 @@ $(foreach s,$(SAMPLES),$(eval $(BUILD)/$(basename $(notdir $(s))): \
 	$(wildcard $(dir $(s))*.[ch])))
 $(foreach p,$(SHARED),$(foreach s,$(shell grep -lF $(notdir $(p)) $(SOURCES)),\
 	$(eval $(BUILD)/$(basename $(notdir $(s))): $(p) $(p:.c=.h))))
+
+# Chapter 17's reactor, a library in place of libevent's.
+REACTOR := $(wildcard chapters/17-reactor/*/*.[ch])
+
+reactor: $(BUILD)/libreactor.a ## the library of chapter 17
+
+$(BUILD)/libreactor.a: $(REACTOR) scripts/lib/archive Makefile | ready
+	@scripts/lib/archive $@ $(CC) $(OUR_CFLAGS) -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) \
+		$(filter %.c,$(REACTOR))
 
 # Not a file: what the build needs is looked for each time, since a missing
 # package is better reported by its name than by the compiler.
@@ -165,6 +174,6 @@ include $(wildcard scripts/labs/teacher/teaching.mk)
 	@echo "make: no target '$@'. Chapters: $(CHAPTERS). Programs:" \
 		"$(PROGRAMS). All targets: make help" >&2; exit 2
 
-.PHONY: all help ready demo test certificates asan test-asan test-valgrind test-backends test-short \
+.PHONY: all help ready reactor demo test certificates asan test-asan test-valgrind test-backends test-short \
 	test-failures labs bench latency backends fuzz lint api-coverage install-libevent clean \
 	$(PROGRAMS) $(PROGRAMS:%=demo-%)
