@@ -114,6 +114,14 @@ compare_in_time() { # NAME
   done
 }
 
+@test "the buffers on the reactor do the same as libevent's for a long row of random calls" {
+  build_with_libevent buffers
+  build_with_reactor buffers
+  for seed in {1..10}; do
+    assert_same buffers "$seed"
+  done
+}
+
 @test "the reactor survives each allocation that fails, and leaks nothing" {
   build_with_reactor no-memory
   run -0 run_one no-memory reactor
