@@ -36,7 +36,7 @@ MAKEFLAGS += --no-builtin-rules
 
 vpath %.c $(sort $(dir $(SOURCES)))
 
-all: $(PROGRAMS) reactor ## build all programs (also: make)
+all: $(PROGRAMS) $(if $(REACTOR),reactor) ## build all programs (also: make)
 
 help: ## this list
 	@scripts/help '$(MAKEFILE_LIST)' $(SOURCES)
@@ -87,8 +87,8 @@ $(PROGRAMS:%=demo-%): demo-%: %
 demo: all ## run the programs and show both sides (SPEED=0: no pauses)
 	@scripts/demo all
 
-test: all ## run the tests of the programs and of the text
-	@scripts/test
+test: all ## run the tests (EVENT=reactor: of chapters 1-11, with chapter 17's library)
+	@scripts/$(if $(filter reactor,$(EVENT)),test-with-reactor,test)
 
 certificates: ## an authority and certificates for chapter 14, right and wrong ones
 	@scripts/certificates

@@ -543,6 +543,13 @@ course_teardown() {
 if [[ -e $LATE ]] && ((EPOCHSECONDS - $(<"$LATE") > LATE_BUDGET)); then
   fail "not run: its file had $LATE_BUDGET s more when a test had waited in vain"
 fi
+# make test EVENT=reactor: programs that need what the reactor lacks were not built.
+if [[ ${WITHOUT-} && ${BATS_TEST_NAME-} ]]; then
+  for name in $WITHOUT; do
+    [[ ! " $(declare -f "$BATS_TEST_NAME") " =~ [^a-z-]"$name"[^a-z-] ]] || skip "the reactor has not all that $name calls"
+  done
+  unset name
+fi
 # (setup_file, which is not a test, has no name.)
 if [[ ${BATS_TEST_NAME-} ]]; then
   read -r -a others <"/proc/$$/task/$$/children" || true # it has no line feed

@@ -5,7 +5,7 @@
 
 #include <event2/buffer.h>
 
-enum { BUFFERS = 4, CALLS = 3000, LARGEST = 6000 };
+enum { BUFFERS = 4, CALLS = 1000, LARGEST = 6000 };
 
 static struct evbuffer *buffers[BUFFERS];
 static struct evbuffer

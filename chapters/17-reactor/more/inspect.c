@@ -113,7 +113,8 @@ size_t event_get_struct_event_size(void)
 
 int event_base_get_features(const struct event_base *base)
 {
-    return EV_FEATURE_ET | EV_FEATURE_O1 | EV_FEATURE_EARLY_CLOSE;
+    return EV_FEATURE_ET | EV_FEATURE_O1 | EV_FEATURE_EARLY_CLOSE |
+           (base->features & EV_FEATURE_FDS);
 }
 
 void event_get_assignment(const struct event *ev, struct event_base **base,

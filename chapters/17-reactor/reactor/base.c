@@ -19,7 +19,7 @@ static int is_possible(const struct event_config *config)
     if (!(config->flags & EVENT_BASE_FLAG_IGNORE_ENV) &&
         secure_getenv("EVENT_NOEPOLL"))
         return 0;
-    return !config->without_epoll && !(config->features & EV_FEATURE_FDS);
+    return !config->without_epoll;
 }
 
 struct event_base *event_base_new_with_config(const struct event_config *config)
@@ -36,6 +36,7 @@ struct event_base *event_base_new_with_config(const struct event_config *config)
     if (!base)
         return NULL;
     base->flags = config->flags;
+    base->features = config->features;
     if (!(base->flags & EVENT_BASE_FLAG_IGNORE_ENV) &&
         secure_getenv("EVENT_PRECISE_TIMER"))
         base->flags |= EVENT_BASE_FLAG_PRECISE_TIMER;

@@ -87,21 +87,23 @@ int tell_epoll_(
 {
     struct epoll_event epev = {0};
     int op = !before ? EPOLL_CTL_ADD : wanted ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
+    int other;
 
     epev.data.fd = fd;
     epev.events = (wanted & EV_READ ? EPOLLIN : 0) |
                   (wanted & EV_WRITE ? EPOLLOUT : 0) |
                   (wanted & EV_CLOSED ? EPOLLRDHUP : 0) | (edge ? EPOLLET : 0);
-    if (epoll_ctl(base->epoll, op, fd, &epev) == 0)
+    if (!base->slots[fd].stand_in && epoll_ctl(base->epoll, op, fd, &epev) == 0)
         return 0;
+    if (base->slots[fd].stand_in || (errno == EPERM && op == EPOLL_CTL_ADD &&
+                                        base->features & EV_FEATURE_FDS))
+        return tell_file_(base, op, &epev);
     if (op == EPOLL_CTL_DEL &&
         (errno == ENOENT || errno == EBADF || errno == EPERM))
         return 0;
-    if (op == EPOLL_CTL_MOD && errno == ENOENT &&
-        epoll_ctl(base->epoll, EPOLL_CTL_ADD, fd, &epev) == 0)
-        return 0;
-    if (op == EPOLL_CTL_ADD && errno == EEXIST &&
-        epoll_ctl(base->epoll, EPOLL_CTL_MOD, fd, &epev) == 0)
+    other = op == EPOLL_CTL_ADD ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    if (errno == (op == EPOLL_CTL_ADD ? EEXIST : ENOENT) &&
+        epoll_ctl(base->epoll, other, fd, &epev) == 0)
         return 0;
     warn_(errno, "epoll_ctl: cannot watch descriptor %d", fd);
     return -1;

@@ -23,9 +23,8 @@ void mark_(struct event *ev, short flag)
     struct event_base *base = ev->ev_base;
 
     ev->ev_flags |= flag;
-    if (ev->ev_flags & EVLIST_INTERNAL)
-        return;
-    if (++base->added > base->added_max)
+    base->added += !(ev->ev_flags & EVLIST_INTERNAL);
+    if (base->added > base->added_max)
         base->added_max = base->added;
 }
 

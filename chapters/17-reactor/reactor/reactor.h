@@ -62,6 +62,7 @@ struct heap {
 struct slot {
     struct event_dlist events;
     short wanted; /* of a descriptor: what epoll was asked for */
+    int stand_in; /* of a file that epoll refuses, see more/files.c */
 };
 
 struct signals {
@@ -83,7 +84,7 @@ struct limits {
 };
 
 struct event_base {
-    int flags;
+    int flags, features;
     int epoll;
     int timerfd; /* -1, or wakes epoll_wait to the microsecond */
     struct epoll_event *ready;
@@ -157,6 +158,10 @@ void mark_(struct event *ev, short flag);
 void unmark_(struct event *ev, short flag);
 int add_(struct event *ev, usec_t due); /* or NEVER */
 void free_once_(struct event_base *base);
+
+/* more/files.c */
+struct epoll_event;
+int tell_file_(struct event_base *base, int op, struct epoll_event *epev);
 
 /* more/log.c */
 extern struct event_base *current_base_; /* of event_init */

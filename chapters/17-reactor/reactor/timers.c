@@ -175,12 +175,9 @@ void clear_timer_(struct event *ev)
 
 usec_t time_left_(struct event_base *base)
 {
-    usec_t left;
+    usec_t left = base->heap.count ? base->heap.timers[0].due - now_(base) : -1;
 
-    if (!base->heap.count)
-        return -1;
-    left = base->heap.timers[0].due - now_(base);
-    return left > 0 ? left : 0;
+    return base->heap.count && left < 0 ? 0 : left;
 }
 
 /* An event whose time-out is over is no longer pending: neither for the time

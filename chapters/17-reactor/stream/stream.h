@@ -4,15 +4,16 @@
  * listeners, as far as the programs of chapters 1 to 11 and others like them
  * call them. Read the files in this order:
  *
- *   buffer.c    a queue of bytes, as a list of chunks
- *   space.c     bytes in and out of it without a copy: room, reading, writing
- *   share.c     memory and files that a buffer shows but does not own
- *   search.c    positions, searching, lines
+ *   buffer.c       a queue of bytes, as a list of chunks
+ *   watch.c        callbacks that are told when a buffer changes
+ *   space.c        bytes in and out of it without a copy: room, reading,
+ * writing share.c        memory and files that a buffer shows but does not own
+ *   search.c       positions, searching, lines
  *   bufferevent.c  what sockets and pairs have in common
- *   socket.c    a bufferevent with a socket
- *   pair.c      two bufferevents that talk to each other
- *   listener.c  accepting connections
- *   util.c      small helpers for sockets
+ *   socket.c       a bufferevent with a socket
+ *   pair.c         two bufferevents that talk to each other
+ *   listener.c     accepting connections
+ *   util.c         small helpers for sockets
  */
 #ifndef STREAM_H
 #define STREAM_H
