@@ -59,7 +59,7 @@ left() {
     assert_equal "$stderr" ""
     run -2 --separate-stderr course "$name" --wrong one two three
     assert_output ""
-    assert_equal "${stderr_lines[0]}" "$(course "$name" --help)"
+    assert_equal "${stderr_lines[0]}" "$(course "$name" --help | head -n 1)"
   done
 }
 

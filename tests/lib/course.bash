@@ -353,17 +353,17 @@ start_late_reader() { # FILE
 }
 
 # The kernel is to keep next to nothing of the answers, so that the server has to.
-build_with_small_buffers() { # SERVER
+build_with_small_buffers() { # SERVER[/PART]
   build_own "$1" \
     's/^(    int on = 1;)$/\1\n    int few = 4096;\n\n    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, \&few, sizeof(few));/' -O2
 }
 
 # A client sends 4,000 single bytes and reads nothing: each is a read of the server,
 # and may cost it a piece of memory of its own.
-keeps_single_bytes_small() { # SERVER
+keeps_single_bytes_small() { # SERVER[/PART]
   local before
   build_with_small_buffers "$1"
-  start "$1"
+  start "${1%/*}"
   before=$(memory_of "$PID")
   # shellcheck disable=SC2016 # perl's own $
   perl -MSocket=:all -e '

@@ -50,6 +50,10 @@ sample() { # PROGRAM
   sample reuseport-workers
 }
 
+@test "hardened-server goes on whichever allocation fails" {
+  sample hardened-server
+}
+
 @test "chat-server goes on whichever allocation fails" {
   sample chat-server
 }
