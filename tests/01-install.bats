@@ -120,7 +120,8 @@ compile_alone() { # REMAINDER
   local source alone part command compiled=0 chapter
   for source in "$ROOT"/chapters/*/*.c; do
     chapter=${source#"$ROOT/chapters/"}
-    ((10#${chapter%%-*} % 3 == $1)) && ! is_part "$source" || continue
+    ((10#${chapter%%-*} % 3 == $1)) || continue
+    ! is_part "$source" || continue
     alone=$BATS_TEST_TMPDIR/alone/$(basename "${source%/*}")
     mkdir -p "$alone"
     cp "$source" "$alone"
