@@ -1,5 +1,4 @@
-/* one-edge-one-read.c -- the program prints that it listens, and does nothing
- * else.
+/* one-edge-one-read.c -- it prints that it listens, and does nothing else.
  *
  * Fails: echoes, at "A sends 10 bytes and gets them all back"
  * Says:  cannot connect to the program
