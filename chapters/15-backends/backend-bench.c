@@ -22,7 +22,7 @@
 #include <event2/event.h>
 #include <event2/util.h>
 
-enum { ACTIVE = 100 }; /* events that are active at the same time */
+enum { ACTIVE = 100 }; /* events at a time, several of one if there are fewer */
 
 static const char *const METHODS[] = {"epoll", "poll", "select", NULL};
 static char *const COUNTS[] = {"100", "1000", "10000", "30000", NULL};
@@ -151,7 +151,7 @@ static void pass_cb(evutil_socket_t fd, short what, void *arg)
         event_base_loopbreak(bench->base);
 }
 
-/* Processor time of this process: other programs make it no longer. */
+/* Processor time of this process: waiting for the processor does not count. */
 static double cpu_seconds(void)
 {
     struct timespec time;

@@ -39,8 +39,8 @@ struct server {
     LIST_HEAD(conn_list, conn) conns;
 };
 
-/* With edge triggering one event stays pending for both directions: deleting
- * one of two would make the other one level triggered (libevent #636). */
+/* With edge triggering one event stays pending for both directions: up to
+ * libevent 2.1.8, deleting one of two made the other one level triggered. */
 struct conn {
     struct server *server;
     evutil_socket_t fd;        /* ours: conn_free closes it */
@@ -248,6 +248,8 @@ static void io_cb(evutil_socket_t fd, short what, void *arg)
     struct conn *conn = arg;
     bool edges = conn->server->edges;
 
+    if (edges)
+        event_del(conn->turn_event); /* an edge came first: this is the turn */
     if (conn->queue && (!conn_flush(conn) || conn->queue))
         return;
     for (int i = 0; i < (edges ? TURN : 1); i++)
@@ -369,8 +371,10 @@ static struct event_base *server_base(const char *method, bool edges)
     struct event_base *base = base_on(method, 0, edges ? EV_FEATURE_ET : 0);
 
     if (!base)
-        errx(1, "no back end%s%s%s", method ? " called " : " is left",
-            method ? method : "", edges ? " has edge-triggered events" : "");
+        errx(1,
+            edges ? "no back end%s%s has edge-triggered events"
+                  : "there is no back end%s%s",
+            method ? " called " : "", method ? method : "");
     return base;
 }
 
