@@ -20,7 +20,7 @@ setup() {
 
 @test "each skeleton of a program shows what its functions call" {
   local -a pages
-  mapfile -t pages < <(grep -l '^<!-- skeleton: ' chapters/*/README*.md)
+  mapfile -t pages < <(grep -l '^<!-- skeleton: ' chapters/*/*.md)
   ((${#pages[@]} >= 10)) || fail "skeletons on ${#pages[@]} pages: five chapters have them, in two languages"
   run awk -f tests/lib/skeletons.awk "${pages[@]}"
   assert_success
@@ -49,7 +49,10 @@ tests_named_in() { # PAGE
 
 @test "each chapter ends with five to eight questions, whose answers name what backs them" {
   local page file name questions backed
-  for page in "$ROOT"/chapters/[0-9][0-9]-*/README.md "$ROOT"/chapters/[0-9][0-9]-*/README.zh.md; do
+  local -a others
+  # A chapter may have more pages, some with questions of their own.
+  mapfile -t others < <(grep -lE '<summary>(What backs these answers|答案的依据)<' "$ROOT"/chapters/[0-9][0-9]-*/[!R]*.md)
+  for page in "$ROOT"/chapters/[0-9][0-9]-*/README.md "$ROOT"/chapters/[0-9][0-9]-*/README.zh.md "${others[@]}"; do
     questions=$(grep -cE '^<details><summary>[0-9]+\. ' "$page") || fail "no questions in $page"
     backed=$(sed -nE '/<summary>(What backs these answers|答案的依据)</,/<\/details>/p' "$page" | grep -cE '^[0-9]+\. ')
     ((questions >= 5 && questions <= 8)) || fail "$page has $questions questions"
