@@ -63,6 +63,14 @@ teardown() {
   assert_output ""
 }
 
+@test "bench holds two processes against one, and HAProxy with a server against the server alone" {
+  SPAN=0.3 ROUNDS=1 run -0 --separate-stderr scripts/bench processes/100 balancer/100
+  assert_line --index 2 --regexp '^processes/100 +-( +[0-9]+\.[0-9]{2}){6}'
+  assert_line --index 3 --regexp '^balancer/100 +-( +[0-9]+\.[0-9]{2}){6}'
+  run pgrep -f "build/bench/(reuseport-workers|balanced-server)|haproxy -db -f /tmp/"
+  assert_output ""
+}
+
 @test "bench holds tls-echo-server's handshakes and records against bare OpenSSL" {
   ROUNDS=1 run -0 --separate-stderr scripts/bench tls/new tls/64K
   assert_line --index 2 --regexp '^tls/new +-( +[0-9]+\.[0-9]{2}){6}'
