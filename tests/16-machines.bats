@@ -214,11 +214,13 @@ start_new_clients() {
       my $well = connect($s, sockaddr_in($port, INADDR_LOOPBACK)) && syswrite($s, "hello\n")
         && (read($s, my $answer, 6) // 0) == 6;
       $well ? $count++ : $failed++;
+      open(my $mark, ">", "$file.came") or die "$file: $!" if $count + $failed == 1;
       select(undef, undef, undef, 0.005);
     }
     print "$count $failed\n"' "$PORT" "$BATS_TEST_TMPDIR/stream" "$LIMIT" >"$BATS_TEST_TMPDIR/served" 2>&1 3>&- &
   STREAM=$!
   OTHERS+=("$STREAM")
+  wait_for test -e "$BATS_TEST_TMPDIR/stream.came"
 }
 
 end_new_clients() { # prints SERVED FAILED
