@@ -82,6 +82,12 @@ compare_in_time() { # NAME
   compare_in_time timers
 }
 
+@test "the reactor's timers that are due at the same time fire in the order of being added" {
+  build_with_reactor equal
+  run -0 run_one equal reactor
+  assert_output "loop 1, 666 fired, 0 out of order"
+}
+
 @test "the reactor's loop ends, and returns, as libevent's" {
   compare_in_time loops
 }

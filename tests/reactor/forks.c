@@ -45,6 +45,24 @@ static void in_child(struct event *reader, struct event *signaled)
     exit(0);
 }
 
+/* A signal that a child gets, and does not look at, is not its parent's. */
+static void ignored_in_child(void)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid < 0)
+        err(1, "fork");
+    if (pid == 0) {
+        if (event_reinit(base) < 0)
+            _exit(1);
+        raise(SIGUSR1);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    printf(" another child ended with %d\n", WEXITSTATUS(status));
+}
+
 int main(void)
 {
     struct event *reader, *signaled;
@@ -69,6 +87,7 @@ int main(void)
         in_child(reader, signaled);
     waitpid(pid, &status, 0);
     printf(" child ended with %d\n", WEXITSTATUS(status));
+    ignored_in_child();
     turn("parent, nothing of the child's:");
     send_byte(fds[1]);
     raise(SIGUSR1);

@@ -84,6 +84,63 @@ static void reused(int deleted_before)
     close(more[1]);
 }
 
+/* What epoll knows by number and open file, when one of them changes. */
+static void changed(void)
+{
+    struct event *reader, *writer;
+    int fds[2], other[2], copy;
+
+    puts("changed between two events, and put back:");
+    make_pair(fds);
+    make_pair(other);
+    reader = event_new(base, fds[0], EV_READ | EV_PERSIST, name_cb, "reader");
+    writer = event_new(base, fds[0], EV_WRITE | EV_PERSIST, name_cb, "writer");
+    event_add(reader, NULL);
+    dup2(other[0], fds[0]); /* epoll forgets the old one */
+    printf("  added %d\n", event_add(writer, NULL));
+    send_byte(other[1]);
+    turns(1);
+    copy = dup(fds[0]);
+    close(fds[0]); /* the file stays open, and epoll keeps it */
+    printf("  deleted %d", event_del(reader));
+    printf(" %d\n", event_del(writer));
+    dup2(copy, fds[0]);
+    printf("  added %d\n", event_add(reader, NULL));
+    turns(1);
+    event_free(reader);
+    event_free(writer);
+    for (int i = 0; i < 2; i++) {
+        close(fds[i]);
+        close(other[i]);
+    }
+    close(copy);
+}
+
+/* The other end of a pipe goes: a hang-up for the reader, an error for the
+ * writer. */
+static void hung_up(void)
+{
+    struct event *reader, *writer;
+    int in[2], out[2];
+
+    puts("a pipe without its other end:");
+    if (pipe(in) < 0 || pipe(out) < 0)
+        err(1, "pipe");
+    reader = event_new(base, in[0], EV_READ | EV_PERSIST, name_cb, "reader");
+    writer = event_new(base, out[1], EV_WRITE | EV_CLOSED, name_cb, "writer");
+    event_add(reader, NULL);
+    event_add(writer, NULL);
+    close(in[1]);
+    turns(1);
+    event_add(writer, NULL);
+    close(out[0]);
+    turns(1);
+    event_free(reader);
+    event_free(writer);
+    close(in[0]);
+    close(out[1]);
+}
+
 /* A file that is always ready is none of epoll's business. */
 static void refused(void)
 {
@@ -122,6 +179,8 @@ int main(void)
     pair_of(EV_CLOSED | EV_ET, EV_CLOSED);
     reused(1);
     reused(0);
+    changed();
+    hung_up();
     refused();
     event_base_free(base);
     return 0;

@@ -5,6 +5,7 @@
  * changes nothing.
  */
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../reactor/reactor.h"
@@ -58,4 +59,26 @@ int event_config_set_max_dispatch_interval(struct event_config *config,
     config->limits.callbacks = callbacks >= 0 ? callbacks : INT_MAX;
     config->limits.from_priority = priority < 0 ? 0 : priority;
     return 0;
+}
+
+static int is_set(const struct event_config *config, const char *variable)
+{
+    return !(config->flags & EVENT_BASE_FLAG_IGNORE_ENV) &&
+           secure_getenv(variable);
+}
+
+int is_possible_(const struct event_config *config)
+{
+    if (!config->without_epoll &&
+        !(is_set(config, "EVENT_NOEPOLL") && is_set(config, "EVENT_NOPOLL") &&
+            is_set(config, "EVENT_NOSELECT")))
+        return 1;
+    warn_(0, "no base: epoll is the only method");
+    return 0;
+}
+
+int features_of_(const struct event_config *config)
+{
+    return config->features |
+           (is_set(config, "EVENT_NOEPOLL") ? EV_FEATURE_FDS : 0);
 }

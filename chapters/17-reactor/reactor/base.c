@@ -13,30 +13,17 @@ struct event_base *event_base_new(void)
     return event_base_new_with_config(NULL);
 }
 
-/* There is one method, epoll. */
-static int is_possible(const struct event_config *config)
-{
-    if (!(config->flags & EVENT_BASE_FLAG_IGNORE_ENV) &&
-        secure_getenv("EVENT_NOEPOLL"))
-        return 0;
-    return !config->without_epoll;
-}
-
 struct event_base *event_base_new_with_config(const struct event_config *config)
 {
     static const struct event_config usual = {0, 0, 0, {-1, INT_MAX, 1}};
     struct event_base *base;
 
     config = config ? config : &usual;
-    if (!is_possible(config)) {
-        warn_(0, "no base: epoll is the only method");
-        return NULL;
-    }
-    base = alloc_(sizeof(*base));
+    base = is_possible_(config) ? alloc_(sizeof(*base)) : NULL;
     if (!base)
         return NULL;
     base->flags = config->flags;
-    base->features = config->features;
+    base->features = features_of_(config);
     if (!(base->flags & EVENT_BASE_FLAG_IGNORE_ENV) &&
         secure_getenv("EVENT_PRECISE_TIMER"))
         base->flags |= EVENT_BASE_FLAG_PRECISE_TIMER;

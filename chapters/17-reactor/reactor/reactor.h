@@ -159,6 +159,10 @@ void unmark_(struct event *ev, short flag);
 int add_(struct event *ev, usec_t due); /* or NEVER */
 void free_once_(struct event_base *base);
 
+/* more/config.c */
+int is_possible_(const struct event_config *config);
+int features_of_(const struct event_config *config);
+
 /* more/files.c */
 struct epoll_event;
 int tell_file_(struct event_base *base, int op, struct epoll_event *epev);

@@ -6,6 +6,8 @@
 
 #include "stream.h"
 
+#include <event2/buffer_compat.h>
+
 int evbuffer_ptr_set(struct evbuffer *buf, struct evbuffer_ptr *ptr,
     size_t position, enum evbuffer_ptr_how how)
 {
@@ -170,4 +172,10 @@ char *evbuffer_readln(
         *length_out = (size_t)at.pos;
     evbuffer_drain(buf, end);
     return line;
+}
+
+/* As libevent 1.4 had it. */
+char *evbuffer_readline(struct evbuffer *buf)
+{
+    return evbuffer_readln(buf, NULL, EVBUFFER_EOL_ANY);
 }

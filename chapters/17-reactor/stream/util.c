@@ -2,6 +2,7 @@
  *
  * libevent has them since systems differ; here there is one system.
  */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -108,4 +109,15 @@ int evutil_ascii_strcasecmp(const char *a, const char *b)
 int evutil_ascii_strncasecmp(const char *a, const char *b, size_t size)
 {
     return strncasecmp(a, b, size);
+}
+
+const char *evutil_inet_ntop(
+    int family, const void *from, char *to, size_t size)
+{
+    return inet_ntop(family, from, to, (socklen_t)size);
+}
+
+int evutil_inet_pton(int family, const char *from, void *to)
+{
+    return inet_pton(family, from, to);
 }
