@@ -142,6 +142,9 @@ reset-%: ## keep your file of a lab, and put the starter back
 bench: ## how fast the servers are, as ratios (QUICK=1: about a minute)
 	@scripts/bench $(ROWS)
 
+bench-reactor: reactor ## what an event costs, with libevent and with chapter 17's library
+	@scripts/bench-reactor
+
 fuzz: ## let libFuzzer search for input that breaks a program (SECONDS=30)
 	@SECONDS_EACH=$(or $(SECONDS),30) scripts/fuzz $(TARGETS)
 
@@ -175,5 +178,5 @@ include $(wildcard scripts/labs/teacher/teaching.mk)
 		"$(PROGRAMS). All targets: make help" >&2; exit 2
 
 .PHONY: all help ready reactor demo test certificates asan test-asan test-valgrind test-backends test-short \
-	test-failures labs bench latency backends fuzz lint api-coverage install-libevent clean \
+	test-failures labs bench bench-reactor latency backends fuzz lint api-coverage install-libevent clean \
 	$(PROGRAMS) $(PROGRAMS:%=demo-%)

@@ -18,22 +18,6 @@ struct once {
 /* Its address stands for the event itself, which has none before it is made. */
 static char self;
 
-void mark_(struct event *ev, short flag)
-{
-    struct event_base *base = ev->ev_base;
-
-    ev->ev_flags |= flag;
-    base->added += !(ev->ev_flags & EVLIST_INTERNAL);
-    if (base->added > base->added_max)
-        base->added_max = base->added;
-}
-
-void unmark_(struct event *ev, short flag)
-{
-    ev->ev_flags &= (short)~flag;
-    ev->ev_base->added -= !(ev->ev_flags & EVLIST_INTERNAL);
-}
-
 void *event_self_cbarg(void)
 {
     return &self;

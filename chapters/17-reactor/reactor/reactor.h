@@ -154,10 +154,26 @@ void deactivate_(struct event *ev);
 int run_active_(struct event_base *base);
 
 /* events.c */
-void mark_(struct event *ev, short flag);
-void unmark_(struct event *ev, short flag);
 int add_(struct event *ev, usec_t due); /* or NEVER */
 void free_once_(struct event_base *base);
+
+/* An event enters a place, or leaves it: with its descriptor or signal, in the
+ * heap, or in a queue. Each place counts. */
+static inline void mark_(struct event *ev, short flag)
+{
+    struct event_base *base = ev->ev_base;
+
+    ev->ev_flags |= flag;
+    base->added += !(ev->ev_flags & EVLIST_INTERNAL);
+    if (base->added > base->added_max)
+        base->added_max = base->added;
+}
+
+static inline void unmark_(struct event *ev, short flag)
+{
+    ev->ev_flags &= (short)~flag;
+    ev->ev_base->added -= !(ev->ev_flags & EVLIST_INTERNAL);
+}
 
 /* more/config.c */
 int is_possible_(const struct event_config *config);
