@@ -287,18 +287,13 @@ static unsigned choose_tick(const struct server *server)
 
 static void open_events(struct server *server, struct event **signals)
 {
-    static const struct {
-        int number;
-        event_callback_fn callback;
-    } ALL[] = {{SIGINT, stop_cb}, {SIGTERM, stop_cb}, {SIGUSR1, figures_cb},
-        {SIGUSR2, dump_cb}};
-
-    for (int i = 0; i < 4; i++) {
-        signals[i] =
-            evsignal_new(server->base, ALL[i].number, ALL[i].callback, server);
+    signals[0] = evsignal_new(server->base, SIGINT, stop_cb, server);
+    signals[1] = evsignal_new(server->base, SIGTERM, stop_cb, server);
+    signals[2] = evsignal_new(server->base, SIGUSR1, figures_cb, server);
+    signals[3] = evsignal_new(server->base, SIGUSR2, dump_cb, server);
+    for (int i = 0; i < 4; i++)
         if (!signals[i] || event_add(signals[i], NULL) < 0)
             errx(1, "cannot watch for a signal");
-    }
     server->rest_event =
         event_new(server->base, -1, EV_PERSIST, rest_cb, server);
     server->tick = event_new(server->base, -1, EV_PERSIST, sweep_cb, server);
