@@ -148,6 +148,9 @@ bench-reactor: reactor ## what an event costs, with libevent and with chapter 17
 fuzz: ## let libFuzzer search for input that breaks a program (SECONDS=30)
 	@SECONDS_EACH=$(or $(SECONDS),30) scripts/fuzz $(TARGETS)
 
+soak: all ## hardened-server for ten minutes under all it is made for (SECONDS=600)
+	@scripts/soak --seconds=$(or $(SECONDS),600)
+
 latency: ## how long an urgent client waits (chapter 11), as a plot
 	@scripts/latency
 
