@@ -18,7 +18,7 @@ sanitized() {
   exec {lock}>"$SHARED/libreactor.lock"
   flock "$lock"
   [[ -e $SHARED/libreactor.a ]] ||
-    "$ROOT/scripts/lib/archive" "$SHARED/libreactor.a" cc -std=gnu11 -D_GNU_SOURCE -O1 -g \
+    "$ROOT/scripts/lib/archive" "$SHARED/libreactor.a" cc -std=gnu11 -D_GNU_SOURCE -g \
       "${SANITIZE[@]}" "$ROOT"/chapters/17-reactor/*/*.c
   exec {lock}>&-
 }
