@@ -1,0 +1,15 @@
+/* turnstile.c -- the program prints that it listens, and does nothing else.
+ *
+ * Fails: answers, at "A sends a line and gets it back"
+ * Says:  cannot connect to the program
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+int main(void)
+{
+    printf("listening on 127.0.0.1 port 8888\n");
+    fflush(stdout);
+    pause();
+    return 0;
+}
