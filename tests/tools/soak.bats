@@ -8,7 +8,7 @@ teardown() {
 }
 
 @test "the soak runs through its trials twice, loses nothing, and reports" {
-  BUILD=$BUILD run -0 "$ROOT/scripts/soak" --seconds=9 --phase=0.4
+  BUILD=$BUILD run -0 "$ROOT/scripts/soak" --seconds=1 --phase=0.3
   assert_line --regexp '^ +2 +[0-9]+ +[0-9]+ +[0-9]+ kB +[0-9]+$'
   assert_line --regexp '^ +[0-9]+ lines of the log: dropped a client that was idle$'
   assert_line --regexp '^ +[0-9]+ lines of the log: refused clients: all 120 places are taken$'
@@ -19,11 +19,11 @@ teardown() {
 @test "the soak sees memory that grows with each client, and a server that ends" {
   build_own hardened-server/clients 's/^    clients->counts.served\+\+;/&\n    void *lost = malloc(20000);\n    if (lost)\n        memset(lost, 1, 20000);/' -O0
   ln -s "$BUILD/load-gen" "$BATS_TEST_TMPDIR/load-gen"
-  BUILD=$BATS_TEST_TMPDIR run -1 "$ROOT/scripts/soak" --seconds=9 --phase=0.4
+  BUILD=$BATS_TEST_TMPDIR run -1 "$ROOT/scripts/soak" --seconds=1 --phase=0.3
   assert_line --regexp '^! memory grew from [0-9]+ to [0-9]+ kB$'
   rm "$BATS_TEST_TMPDIR/hardened-server"
   build_own hardened-server/clients 's/^    clients->counts.served\+\+;/&\n    exit(3);/' -O2
-  BUILD=$BATS_TEST_TMPDIR run -1 "$ROOT/scripts/soak" --seconds=5 --phase=0.4
+  BUILD=$BATS_TEST_TMPDIR run -1 "$ROOT/scripts/soak" --seconds=1 --phase=0.3
   assert_line --regexp '^! silent: the server has ended, status 768$'
 }
 
