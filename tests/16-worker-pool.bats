@@ -148,7 +148,7 @@ reset_after() { # COUNT TEXT
   for fd in "${CLIENTS[@]}"; do
     echo "work 3000" >&"$fd"
   done
-  reset_after 15 "work 30000"
+  reset_after 15 "work 200000"
   for fd in "${CLIENTS[@]}"; do
     assert_reply "$fd" "430 PRIMES BELOW 3000"
     assert_talks "$fd"
