@@ -87,7 +87,7 @@ $(PROGRAMS:%=demo-%): demo-%: %
 demo: all ## run the programs and show both sides (SPEED=0: no pauses)
 	@scripts/demo all
 
-test: all ## run the tests (EVENT=reactor: of chapters 1-11, with chapter 17's library)
+test: all $(if $(filter reactor,$(EVENT)),reactor) ## run the tests (EVENT=reactor: of chapters 1-11, with chapter 17's library)
 	@scripts/$(if $(filter reactor,$(EVENT)),test-with-reactor,test)
 
 certificates: ## an authority and certificates for chapter 14, right and wrong ones
