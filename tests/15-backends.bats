@@ -69,7 +69,7 @@ keeps_its_memory() {
   close_client 5
 }
 
-@test "backend-echo keeps its memory when a client does not read, and then sends it all (A8)" {
+@test "backend-echo keeps its memory when a client does not read, and then sends it all" {
   for options in "-m epoll" "-m epoll -e"; do
     # shellcheck disable=SC2086 # options are words
     start_backend $options

@@ -382,9 +382,13 @@ static struct event_base *server_base(const char *method, bool edges)
  * program. Let accepting pause instead, as always without descriptors. */
 static void limit_descriptors(void)
 {
-    struct rlimit limit = {FD_SETSIZE, FD_SETSIZE};
+    struct rlimit limit;
 
-    if (getdtablesize() > FD_SETSIZE && setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        err(1, "cannot read the limit of descriptors");
+    if (limit.rlim_cur > FD_SETSIZE)
+        limit.rlim_cur = FD_SETSIZE;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         err(1, "cannot set the limit of descriptors");
 }
 
