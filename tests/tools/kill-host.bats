@@ -47,7 +47,9 @@ need_haproxy() {
   need_haproxy
   need_networks
   run -0 kill_host unplug
-  assert_row "two fails: unplug" "two == 0 && failed == 0 && slowest >= 200"
+  assert_row "two fails: unplug" "two == 0 && failed == 0"
+  # Who waits may have come just before, or after the first check.
+  assert_row "(all hosts are up|two fails: unplug|HAProxy calls it DOWN)" "good || slowest >= 200"
   assert_row "HAProxy calls it DOWN" "two == 0 && failed == 0"
   assert_row "HAProxy calls it UP" "two > 0 && failed == 0"
   assert_line "of the 6 clients that stay, 0 are lost"
