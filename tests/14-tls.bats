@@ -359,19 +359,28 @@ tls-client: lost the connection to localhost port $TLS_PORT: unexpected eof whil
   unset "STARTED[$PID]"
 }
 
-# The server rests until much is queued, says "enough", and reads on.
+# The server rests until the client's queue is full, says "enough", and reads on.
 @test "tls-client sends the rest when the server has ended its side alone (X9)" {
+  go=$BATS_TEST_TMPDIR/go
+  mkfifo "$go"
   # shellcheck disable=SC2016 # perl's own $
   start_command_server "$(over_tls),rcvbuf=8192" "exec perl -e '
     \$SIG{TERM} = \"IGNORE\"; # which socat sends at its end
     open my \$out, \">\", \"$BATS_TEST_TMPDIR/came\";
-    select undef, undef, undef, 0.3;
+    open my \$go, \"<\", \"$go\";
     syswrite STDOUT, \"enough\\n\";
     shutdown STDOUT, 1;
     print \$out \$_ while <STDIN>'"
   make_bytes "$BATS_TEST_TMPDIR/message" 10000000
-  run -0 ask_client localhost <"$BATS_TEST_TMPDIR/message"
-  assert_output "$(connected)
+  spawn_client
+  cat "$BATS_TEST_TMPDIR/message" >&"$INPUT" 3>&- &
+  OTHERS+=($!)
+  exec {INPUT}>&-
+  wait_for_line "^the client has connected"
+  settle "$PID"
+  : >"$go"
+  assert_exit 0
+  assert_equal "$(<"$LOG")" "$(connected)
 recv enough from server
 connection closed
 finished"
