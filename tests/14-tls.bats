@@ -228,6 +228,28 @@ talks_on_5() {
   done
 }
 
+# Bytes that are no handshake, to all connections of waiting[].
+say_to_all() { # BYTES
+  local fd
+  for fd in "${waiting[@]}"; do printf '%s' "$1" >&"$fd"; done
+}
+
+# libevent puts off 32 callbacks in a round at most, and what comes after them to the
+# next one. The first round with so many makes it ask epoll for more events at a time.
+@test "tls-echo-server frees connections whose callbacks are put off to the next round (W17)" {
+  find_leaks_in tls-echo-server
+  start_tls tls-echo-server
+  for i in {1..60}; do exec {fd}<>"/dev/tcp/127.0.0.1/$TLS_PORT" && waiting[i]=$fd; done
+  for bytes in $'\x16' "no handshake"; do
+    settle "$PID"
+    kill -STOP "$PID"
+    say_to_all "$bytes"
+    [[ $bytes == ? ]] || kill -TERM "$PID"
+    kill -CONT "$PID"
+  done
+  assert_exit 0
+}
+
 @test "tls-echo-server says which file it cannot use, and why" {
   run -1 course tls-echo-server -c /nowhere.pem -k "$CERTIFICATES/server.key" 127.0.0.1 0
   assert_output "tls-echo-server: cannot use the certificate /nowhere.pem: No such file or directory"
@@ -361,15 +383,15 @@ tls-client: lost the connection to localhost port $TLS_PORT: unexpected eof whil
 
 # The server rests until the client's queue is full, says "enough", and reads on.
 @test "tls-client sends the rest when the server has ended its side alone (X9)" {
-  go=$BATS_TEST_TMPDIR/go
-  mkfifo "$go"
+  mkfifo "$BATS_TEST_TMPDIR/say" "$BATS_TEST_TMPDIR/read"
   # shellcheck disable=SC2016 # perl's own $
   start_command_server "$(over_tls),rcvbuf=8192" "exec perl -e '
     \$SIG{TERM} = \"IGNORE\"; # which socat sends at its end
     open my \$out, \">\", \"$BATS_TEST_TMPDIR/came\";
-    open my \$go, \"<\", \"$go\";
+    open my \$say, \"<\", \"$BATS_TEST_TMPDIR/say\";
     syswrite STDOUT, \"enough\\n\";
     shutdown STDOUT, 1;
+    open my \$read, \"<\", \"$BATS_TEST_TMPDIR/read\";
     print \$out \$_ while <STDIN>'"
   make_bytes "$BATS_TEST_TMPDIR/message" 10000000
   spawn_client
@@ -378,7 +400,9 @@ tls-client: lost the connection to localhost port $TLS_PORT: unexpected eof whil
   exec {INPUT}>&-
   wait_for_line "^the client has connected"
   settle "$PID"
-  : >"$go"
+  : >"$BATS_TEST_TMPDIR/say"
+  wait_for_line "^connection closed$"
+  : >"$BATS_TEST_TMPDIR/read"
   assert_exit 0
   assert_equal "$(<"$LOG")" "$(connected)
 recv enough from server

@@ -41,7 +41,7 @@ struct client {
     const char *host; /* the name that the certificate has to have */
     const char *alpn; /* the protocol to be offered, or NULL */
     struct bufferevent *bev;
-    SSL *ssl;                  /* of the bufferevent, which owns it */
+    SSL *ssl;                  /* the bufferevent's; NULL once that is freed */
     struct event *input_event; /* standard input is readable */
     struct event *deadline;    /* of the handshake */
     bool connected;
@@ -124,11 +124,12 @@ static void room_cb(evutil_socket_t fd, short what, void *arg)
     struct client *client = arg;
 
     ERR_clear_error(); /* SSL_get_error checks all queued errors */
-    int result = client->half_closed ? 0 : SSL_shutdown(client->ssl);
+    int result =
+        client->half_closed || !client->ssl ? 0 : SSL_shutdown(client->ssl);
 
     if (result >= 0) {
         client->half_closed = true;
-        if (client->peer_ended)
+        if (client->peer_ended && client->ssl)
             client_finish(client);
     } else if (SSL_get_error(client->ssl, result) != SSL_ERROR_WANT_WRITE) {
         const char *reason = ERR_reason_error_string(ERR_peek_error());
@@ -157,8 +158,7 @@ static void input_end(struct client *client)
 
 /* Standard input goes to the output buffer. It is left blocking, since whether
  * reads block is a property that we would share with the shell. One read for
- * each callback does not block, unless another program reads the same input and
- * gets the bytes before us: then read blocks. */
+ * each callback blocks only if another program takes the bytes before us. */
 static void stdin_cb(evutil_socket_t fd, short what, void *arg)
 {
     char chunk[16384];
@@ -228,9 +228,8 @@ static void write_cb(struct bufferevent *bev, void *arg)
         errx(1, "cannot watch standard input");
 }
 
-/* The server sends no more, but it may still read: what we have is sent. On a
- * terminal a user would not go on typing, so its input ends too. libevent has
- * stopped writing too. */
+/* The server sends no more, but it may still read: what we have is sent, though
+ * libevent has stopped writing. On a terminal a user would not go on typing. */
 static void peer_end(struct client *client)
 {
     printf("connection closed\n");
@@ -254,10 +253,9 @@ static void client_connected(struct client *client)
     client->connected = true;
     event_del(client->deadline);
     printf("the client has connected to server\n");
-    printf("%s, %s", SSL_get_version(client->ssl), SSL_get_cipher(client->ssl));
-    if (length > 0)
-        printf(", ALPN %.*s", (int)length, (const char *)alpn);
-    putchar('\n');
+    printf("%s, %s%s%.*s\n", SSL_get_version(client->ssl),
+        SSL_get_cipher(client->ssl), length > 0 ? ", ALPN " : "", (int)length,
+        (const char *)alpn);
     if (event_add(client->input_event, NULL) < 0)
         errx(1, "cannot watch standard input");
 }
@@ -322,6 +320,16 @@ static SSL *make_ssl(struct client *client)
     return ssl;
 }
 
+/* A bufferevent that is freed while callbacks of it are put off
+ * (BEV_OPT_DEFER_CALLBACKS) lives on until they have come to nothing, in a
+ * round of the loop: event_base_free would leak it. */
+static void run_deferred(struct event_base *base)
+{
+    do
+        event_base_loop(base, EVLOOP_NONBLOCK);
+    while (event_base_get_num_events(base, EVENT_BASE_COUNT_ACTIVE) > 0);
+}
+
 /* Connect to ADDRESS and, if that succeeds, serve until the connection ends.
  * Callbacks are deferred, so that read_cb always comes before event_cb. */
 static void client_run(
@@ -347,6 +355,8 @@ static void client_run(
     event_del(client->input_event);
     event_del(client->deadline);
     bufferevent_free(client->bev);
+    client->ssl = NULL; /* room_cb may still be called */
+    run_deferred(client->base);
 }
 
 /* A base that can watch files too: epoll refuses a regular file or /dev/null
@@ -418,13 +428,12 @@ int main(int argc, char **argv)
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     const char *file = read_options(argc, argv, &client);
-    const char *port = argv[optind + 1];
     signal(SIGPIPE, SIG_IGN); /* writing to a closed connection must fail */
     if (fcntl(STDIN_FILENO, F_GETFD) < 0)
         err(1, "cannot read standard input");
     open_standard_fds();
 
-    struct evutil_addrinfo *addresses = resolve(client.host, port);
+    struct evutil_addrinfo *addresses = resolve(client.host, argv[optind + 1]);
     client.context = client_context(file);
     client.base = base_for_files();
     client.input_event = event_new(
@@ -445,7 +454,7 @@ int main(int argc, char **argv)
     if (!client.finished) {
         warnx("%s %s port %s: %s",
             client.connected ? "lost the connection to" : "cannot connect to",
-            client.host, port, client.reason);
+            client.host, argv[optind + 1], client.reason);
         return 1;
     }
     printf("finished\n");

@@ -422,6 +422,16 @@ static SSL_CTX *server_context(const char *certificate, const char *key)
     return context;
 }
 
+/* A bufferevent that is freed while callbacks of it are put off
+ * (BEV_OPT_DEFER_CALLBACKS) lives on until they have come to nothing, in a
+ * round of the loop: event_base_free would leak it. */
+static void run_deferred(struct event_base *base)
+{
+    do
+        event_base_loop(base, EVLOOP_NONBLOCK);
+    while (event_base_get_num_events(base, EVENT_BASE_COUNT_ACTIVE) > 0);
+}
+
 /* Serve clients until SIGINT or SIGTERM, and free everything. Returns the exit
  * status. */
 static int serve(struct server *server)
@@ -446,6 +456,7 @@ static int serve(struct server *server)
     event_free(terminate);
     event_free(interrupt);
     event_free(server->rest_event);
+    run_deferred(server->base);
     event_base_free(server->base);
     return result < 0 ? 1 : 0;
 }

@@ -27,6 +27,14 @@ teardown() {
   assert_line --regexp '^! silent: the server has ended, status 768$'
 }
 
+@test "the soak sees a server whose time-outs follow the clock of the day" {
+  compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || skip "faketime is not installed"
+  build_own hardened-server/hardened-server 's/^int main\(.*/#include <sys\/time.h>\nint clock_gettime(clockid_t id, struct timespec *time)\n{\n    struct timeval now;\n    gettimeofday(\&now, NULL);\n    *time = (struct timespec){now.tv_sec, now.tv_usec * 1000};\n    return 0;\n}\n&/' -O0
+  ln -s "$BUILD/load-gen" "$BATS_TEST_TMPDIR/load-gen"
+  BUILD=$BATS_TEST_TMPDIR run -1 "$ROOT/scripts/soak" --seconds=1 --phase=0.3
+  assert_line "! waited in vain: clock at -30d: silent clients are dropped"
+}
+
 @test "the soak is called with whole seconds, and needs its programs" {
   run -0 "$ROOT/scripts/soak" --help
   assert_line --index 0 "usage: scripts/soak [--seconds=N] [--phase=N]"
