@@ -134,8 +134,7 @@ static void input_end(struct client *client)
 
 /* Standard input goes to the output buffer. It is left blocking, since whether
  * reads block is a property that we would share with the shell. One read for
- * each callback does not block, unless another program reads the same input and
- * gets the bytes before us: then read blocks. */
+ * each callback blocks only if another program takes the bytes before us. */
 static void stdin_cb(evutil_socket_t fd, short what, void *arg)
 {
     char chunk[16384];

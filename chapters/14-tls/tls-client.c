@@ -320,16 +320,6 @@ static SSL *make_ssl(struct client *client)
     return ssl;
 }
 
-/* A bufferevent that is freed while callbacks of it are put off
- * (BEV_OPT_DEFER_CALLBACKS) lives on until they have come to nothing, in a
- * round of the loop: event_base_free would leak it. */
-static void run_deferred(struct event_base *base)
-{
-    do
-        event_base_loop(base, EVLOOP_NONBLOCK);
-    while (event_base_get_num_events(base, EVENT_BASE_COUNT_ACTIVE) > 0);
-}
-
 /* Connect to ADDRESS and, if that succeeds, serve until the connection ends.
  * Callbacks are deferred, so that read_cb always comes before event_cb. */
 static void client_run(
@@ -356,7 +346,6 @@ static void client_run(
     event_del(client->deadline);
     bufferevent_free(client->bev);
     client->ssl = NULL; /* room_cb may still be called */
-    run_deferred(client->base);
 }
 
 /* A base that can watch files too: epoll refuses a regular file or /dev/null
@@ -422,6 +411,17 @@ static const char *read_options(int argc, char **argv, struct client *client)
     return file;
 }
 
+/* A bufferevent that is freed while callbacks of it are put off
+ * (BEV_OPT_DEFER_CALLBACKS) lives on until they have come to nothing, in a
+ * round of the loop: event_base_free alone would leak it. */
+static void free_base(struct event_base *base)
+{
+    do
+        event_base_loop(base, EVLOOP_NONBLOCK);
+    while (event_base_get_num_events(base, EVENT_BASE_COUNT_ACTIVE) > 0);
+    event_base_free(base);
+}
+
 int main(int argc, char **argv)
 {
     struct client client = {0};
@@ -448,7 +448,7 @@ int main(int argc, char **argv)
 
     event_free(client.deadline);
     event_free(client.input_event);
-    event_base_free(client.base);
+    free_base(client.base);
     SSL_CTX_free(client.context);
     evutil_freeaddrinfo(addresses);
     if (!client.finished) {

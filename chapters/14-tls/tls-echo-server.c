@@ -173,9 +173,8 @@ static void conn_fail(struct conn *conn, const char *what)
     conn_free(conn);
 }
 
-/* A client that reads slowly is not idle: bytes wait for it, and it has
- * received some since the last check. Bytes that OpenSSL has written and that
- * the kernel does not hold any more have arrived: see tcp(7). */
+/* A client that reads slowly is not idle: bytes wait for it, and others have
+ * arrived since the last check, as the kernel holds them no more (tcp(7)). */
 static bool is_receiving(struct conn *conn)
 {
     BIO *bio = SSL_get_wbio(bufferevent_openssl_get_ssl(conn->bev));
@@ -187,9 +186,8 @@ static bool is_receiving(struct conn *conn)
     return unsent > 0 && conn->arrived > before;
 }
 
-/* Send close_notify and close. Without it the peer could not tell our end from
- * an attacker who cuts the connection. If the socket is full, this is called
- * again when there is room. */
+/* Send close_notify, without which an attacker could have cut the connection,
+ * and close. If the socket is full, this is called again when there is room. */
 static void room_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *conn = arg;
@@ -206,15 +204,8 @@ static void room_cb(evutil_socket_t fd, short what, void *arg)
     conn_free(conn);
 }
 
-/* Everything that the peer sent has been answered. */
-static void conn_close(struct conn *conn)
-{
-    room_cb(bufferevent_getfd(conn->bev), 0, conn);
-}
-
-/* Send back all of the input. EV_WRITE is on anyway; enabling it again fails if
- * the socket cannot be watched, which bufferevent_write_buffer does not report.
- */
+/* Send back all of the input. EV_WRITE is on; enabling it again fails if the
+ * socket cannot be watched, which bufferevent_write_buffer does not report. */
 static void read_cb(struct bufferevent *bev, void *arg)
 {
     struct conn *conn = arg;
@@ -241,7 +232,7 @@ static void write_cb(struct bufferevent *bev, void *arg)
     }
     conn->waiting = false;
     if (conn->ended && evbuffer_get_length(bufferevent_get_output(bev)) == 0)
-        conn_close(conn);
+        room_cb(bufferevent_getfd(bev), 0, conn); /* all is answered */
 }
 
 /* The handshake is done: from now on the time between two bytes counts. */
@@ -261,10 +252,10 @@ static void conn_accepted(struct conn *conn)
 static void conn_half_closed(struct conn *conn)
 {
     conn->ended = true;
-    if (evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0)
-        conn_close(conn);
-    else if (bufferevent_enable(conn->bev, EV_WRITE) < 0)
+    if (bufferevent_enable(conn->bev, EV_WRITE) < 0)
         conn_fail(conn, "watch");
+    else
+        write_cb(conn->bev, conn); /* if nothing is queued */
 }
 
 /* Why a connection has failed: OpenSSL's last error, if it has one, which is a
@@ -301,8 +292,7 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
     }
 }
 
-/* A time-out of the bufferevent is not enough: each byte starts it again, and a
- * client that sends a byte a second could take for ever. */
+/* Time-outs of the bufferevent are not enough: each byte starts them again. */
 static void deadline_cb(evutil_socket_t fd, short what, void *arg)
 {
     print_line(stderr, "dropped a client: its handshake took too long");
@@ -310,8 +300,7 @@ static void deadline_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 /* With BEV_OPT_CLOSE_ON_FREE the bufferevent owns SSL, also if it cannot be
- * made. With BEV_OPT_DEFER_CALLBACKS read_cb always comes before event_cb; the
- * end could otherwise be reported before the last bytes are in the input. */
+ * made. With BEV_OPT_DEFER_CALLBACKS read_cb always comes before event_cb. */
 static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd,
     struct sockaddr *address, int length, void *arg)
 {
@@ -424,23 +413,22 @@ static SSL_CTX *server_context(const char *certificate, const char *key)
 
 /* A bufferevent that is freed while callbacks of it are put off
  * (BEV_OPT_DEFER_CALLBACKS) lives on until they have come to nothing, in a
- * round of the loop: event_base_free would leak it. */
-static void run_deferred(struct event_base *base)
+ * round of the loop: event_base_free alone would leak it. */
+static void free_base(struct event_base *base)
 {
     do
         event_base_loop(base, EVLOOP_NONBLOCK);
     while (event_base_get_num_events(base, EVENT_BASE_COUNT_ACTIVE) > 0);
+    event_base_free(base);
 }
 
-/* Serve clients until SIGINT or SIGTERM, and free everything. Returns the exit
- * status. */
-static int serve(struct server *server)
+/* Serve clients until SIGINT or SIGTERM, free everything, return the status. */
+static int serve_tls(struct server *server)
 {
     struct event *interrupt =
         evsignal_new(server->base, SIGINT, signal_cb, server->base);
     struct event *terminate =
         evsignal_new(server->base, SIGTERM, signal_cb, server->base);
-    int result;
 
     server->rest_event =
         event_new(server->base, -1, EV_PERSIST, rest_cb, server);
@@ -448,7 +436,7 @@ static int serve(struct server *server)
         event_add(interrupt, NULL) < 0 || event_add(terminate, NULL) < 0)
         errx(1, "cannot add an event");
     print_ready(evconnlistener_get_fd(server->listener));
-    result = event_base_dispatch(server->base);
+    int result = event_base_dispatch(server->base);
 
     while (!LIST_EMPTY(&server->conns))
         conn_free(LIST_FIRST(&server->conns));
@@ -456,8 +444,8 @@ static int serve(struct server *server)
     event_free(terminate);
     event_free(interrupt);
     event_free(server->rest_event);
-    run_deferred(server->base);
-    event_base_free(server->base);
+    free_base(server->base);
+    SSL_CTX_free(server->context); /* after the last connection */
     return result < 0 ? 1 : 0;
 }
 
@@ -491,7 +479,5 @@ int main(int argc, char **argv)
     LIST_INIT(&server.conns);
     server.listener = argc == 2 ? listen_on(&server, argv[0], argv[1])
                                 : listen_on(&server, "127.0.0.1", "8443");
-    int status = serve(&server);
-    SSL_CTX_free(server.context); /* after the last connection */
-    return status;
+    return serve_tls(&server);
 }
