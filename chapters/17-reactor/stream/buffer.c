@@ -9,36 +9,17 @@
 
 #include "stream.h"
 
-enum { LEAST = 1024, MOST_GROWN = 4096 };
+enum { LEAST = 1024 };
 
 struct evbuffer *evbuffer_new(void)
 {
     struct evbuffer *buf = alloc_(sizeof(*buf));
 
-    if (buf)
+    if (buf) {
+        TAILQ_INIT(&buf->chunks);
         buf->references = 1;
-    return buf;
-}
-
-static void release(struct evbuffer *buf)
-{
-    struct chunk *chunk;
-    struct evbuffer_cb_entry *entry;
-
-    if (--buf->references)
-        return;
-    while ((chunk = buf->first)) {
-        buf->first = chunk->next;
-        chunk_free_(chunk);
     }
-    while ((entry = LIST_FIRST(&buf->callbacks)))
-        evbuffer_remove_cb_entry(buf, entry);
-    free_(buf);
-}
-
-void evbuffer_free(struct evbuffer *buf)
-{
-    release(buf);
+    return buf;
 }
 
 /* A chunk and its bytes take a power of two. */
@@ -61,6 +42,23 @@ struct chunk *chunk_new_(size_t size)
     return chunk;
 }
 
+/* A chunk that shows bytes of another one, or of the program (no owner). It
+ * never writes to them. */
+struct chunk *chunk_show_(struct chunk *owner, void *bytes, size_t size)
+{
+    struct chunk *chunk = alloc_(sizeof(*chunk));
+
+    if (!chunk)
+        return NULL;
+    chunk->bytes = bytes;
+    chunk->size = chunk->length = size;
+    chunk->references = 1;
+    chunk->owner = owner && owner->owner ? owner->owner : owner;
+    if (chunk->owner)
+        chunk->owner->references++;
+    return chunk;
+}
+
 void chunk_free_(struct chunk *chunk)
 {
     if (--chunk->references)
@@ -72,30 +70,45 @@ void chunk_free_(struct chunk *chunk)
     free_(chunk);
 }
 
-void chunk_append_(struct evbuffer *buf, struct chunk *chunk)
-{
-    if (buf->last)
-        buf->last->next = chunk;
-    else
-        buf->first = chunk;
-    buf->last = chunk;
-}
-
-size_t chunk_room_(const struct chunk *chunk)
-{
-    if (!chunk || chunk->bytes != chunk->own_bytes)
-        return 0;
-    return chunk->size - chunk->start - chunk->length;
-}
-
 /* The chunk that has a byte, whose position becomes one within it. */
 struct chunk *chunk_at_(const struct evbuffer *buf, size_t *position)
 {
-    struct chunk *chunk = buf->first;
+    struct chunk *chunk;
 
-    for (; chunk && *position >= chunk->length; chunk = chunk->next)
+    TAILQ_FOREACH (chunk, &buf->chunks, next) {
+        if (*position < chunk->length)
+            break;
         *position -= chunk->length;
+    }
     return chunk;
+}
+
+/* Without callbacks. What is drained whole is freed, empty chunks as well. */
+static void drain(struct evbuffer *buf, size_t size)
+{
+    int all = size == buf->length;
+    struct chunk *chunk;
+
+    while (
+        (chunk = TAILQ_FIRST(&buf->chunks)) && (all || size >= chunk->length)) {
+        size -= chunk->length;
+        TAILQ_REMOVE(&buf->chunks, chunk, next);
+        chunk_free_(chunk);
+    }
+    if (chunk) {
+        chunk->start += size;
+        chunk->length -= size;
+    }
+}
+
+void evbuffer_free(struct evbuffer *buf)
+{
+    if (--buf->references)
+        return;
+    drain(buf, buf->length);
+    while (!LIST_EMPTY(&buf->callbacks))
+        evbuffer_remove_cb_entry(buf, LIST_FIRST(&buf->callbacks));
+    free_(buf);
 }
 
 /* Each function calls this as the last thing that it does: a callback may
@@ -106,8 +119,6 @@ void changed_(struct evbuffer *buf, size_t added, size_t deleted)
     struct evbuffer_cb_entry *entry, *next;
 
     buf->length += added - deleted;
-    if (deleted)
-        buf->reserved = NULL;
     if (LIST_EMPTY(&buf->callbacks) || (!added && !deleted))
         return;
     buf->references++;
@@ -116,7 +127,29 @@ void changed_(struct evbuffer *buf, size_t added, size_t deleted)
         if (entry->flags & EVBUFFER_CB_ENABLED)
             entry->callback(buf, &info, entry->arg);
     }
-    release(buf);
+    evbuffer_free(buf);
+}
+
+struct evbuffer_cb_entry *evbuffer_add_cb(
+    struct evbuffer *buf, evbuffer_cb_func callback, void *arg)
+{
+    struct evbuffer_cb_entry *entry = alloc_(sizeof(*entry));
+
+    if (!entry)
+        return NULL;
+    entry->callback = callback;
+    entry->arg = arg;
+    entry->flags = EVBUFFER_CB_ENABLED;
+    LIST_INSERT_HEAD(&buf->callbacks, entry, next);
+    return entry;
+}
+
+int evbuffer_remove_cb_entry(
+    struct evbuffer *buf, struct evbuffer_cb_entry *entry)
+{
+    LIST_REMOVE(entry, next);
+    free_(entry);
+    return 0;
 }
 
 int evbuffer_freeze(struct evbuffer *buf, int at_front)
@@ -136,92 +169,42 @@ size_t evbuffer_get_length(const struct evbuffer *buf)
     return buf->length;
 }
 
-static int append(struct evbuffer *buf, const unsigned char *data, size_t size)
-{
-    struct chunk *last = buf->last, *more = NULL;
-    size_t room = chunk_room_(last), part = size < room ? size : room;
-
-    if (part < size) {
-        size_t wanted = last ? last->size * 2 : LEAST / 2;
-
-        wanted = wanted < MOST_GROWN ? wanted : MOST_GROWN / 2;
-        more = chunk_new_(size - part > wanted ? size - part : wanted);
-        if (!more)
-            return -1;
-        memcpy(more->bytes, data + part, size - part);
-        more->length = size - part;
-    }
-    if (part) {
-        memcpy(last->bytes + last->start + last->length, data, part);
-        last->length += part;
-    }
-    if (more)
-        chunk_append_(buf, more);
-    return 0;
-}
-
-int evbuffer_add(struct evbuffer *buf, const void *data, size_t size)
-{
-    if (buf->frozen_end || size > SIZE_MAX / 4 || append(buf, data, size) < 0)
-        return -1;
-    changed_(buf, size, 0);
-    return 0;
-}
-
 /* A chunk that is made for this leaves its room in front. */
 int evbuffer_prepend(struct evbuffer *buf, const void *data, size_t size)
 {
-    struct chunk *first = buf->first;
+    struct chunk *first = TAILQ_FIRST(&buf->chunks);
 
     if (buf->frozen_front)
         return -1;
     if (!first || first->bytes != first->own_bytes || first->references > 1 ||
-        (first->length ? first->start : first->size) < size) {
+        first->start < size) {
         first = chunk_new_(size);
         if (!first)
             return -1;
-        first->next = buf->first;
-        buf->first = first;
-        if (!buf->last)
-            buf->last = first;
-    }
-    if (!first->length)
         first->start = first->size;
+        TAILQ_INSERT_HEAD(&buf->chunks, first, next);
+    }
     first->start -= size;
-    memcpy(first->bytes + first->start, data, size);
     first->length += size;
+    memcpy(first->bytes + first->start, data, size);
     changed_(buf, size, 0);
     return 0;
 }
 
-static void take_first(struct evbuffer *buf)
+/* The bytes stay where they are. */
+int evbuffer_add_reference(struct evbuffer *buf, const void *data, size_t size,
+    evbuffer_ref_cleanup_cb cleanup, void *arg)
 {
-    struct chunk *first = buf->first;
+    struct chunk *chunk =
+        buf->frozen_end ? NULL : chunk_show_(NULL, (void *)data, size);
 
-    buf->first = first->next;
-    if (!buf->first)
-        buf->last = NULL;
-    first->next = NULL;
-}
-
-/* Without the callbacks. What is drained whole is freed, empty chunks as well.
- */
-static void drain(struct evbuffer *buf, size_t size)
-{
-    int all = size == buf->length;
-
-    buf->reserved = NULL;
-    while (buf->first && (all || size >= buf->first->length)) {
-        struct chunk *chunk = buf->first;
-
-        size -= chunk->length;
-        take_first(buf);
-        chunk_free_(chunk);
-    }
-    if (buf->first) {
-        buf->first->start += size;
-        buf->first->length -= size;
-    }
+    if (!chunk)
+        return -1;
+    chunk->cleanup = cleanup;
+    chunk->cleanup_arg = arg;
+    TAILQ_INSERT_TAIL(&buf->chunks, chunk, next);
+    changed_(buf, size, 0);
+    return 0;
 }
 
 int evbuffer_drain(struct evbuffer *buf, size_t size)
@@ -230,34 +213,38 @@ int evbuffer_drain(struct evbuffer *buf, size_t size)
         return 0;
     if (buf->frozen_front)
         return -1;
-    size = size < buf->length ? size : buf->length;
+    size = least_(size, buf->length);
     drain(buf, size);
     changed_(buf, 0, size);
     return 0;
 }
 
+static void copy(
+    const struct evbuffer *buf, size_t position, unsigned char *to, size_t size)
+{
+    const struct chunk *chunk = chunk_at_(buf, &position);
+
+    for (; size; chunk = TAILQ_NEXT(chunk, next), position = 0) {
+        size_t part = least_(chunk->length - position, size);
+
+        memcpy(to, chunk->bytes + chunk->start + position, part);
+        to += part;
+        size -= part;
+    }
+}
+
 ev_ssize_t evbuffer_copyout_from(struct evbuffer *buf,
     const struct evbuffer_ptr *from, void *data, size_t size)
 {
-    size_t position = from ? (size_t)from->pos : 0, done = 0;
-    struct chunk *chunk;
+    size_t position = from ? (size_t)from->pos : 0;
 
     if (position > buf->length)
         return -1;
-    if (size > buf->length - position)
-        size = buf->length - position;
+    size = least_(size, buf->length - position);
     if (buf->frozen_front && size)
         return -1;
-    for (chunk = chunk_at_(buf, &position); done < size; chunk = chunk->next) {
-        size_t part = chunk->length - position;
-
-        part = part < size - done ? part : size - done;
-        memcpy((unsigned char *)data + done,
-            chunk->bytes + chunk->start + position, part);
-        done += part;
-        position = 0;
-    }
-    return (ev_ssize_t)done;
+    copy(buf, position, data, size);
+    return (ev_ssize_t)size;
 }
 
 ev_ssize_t evbuffer_copyout(struct evbuffer *buf, void *data, size_t size)
@@ -269,61 +256,42 @@ int evbuffer_remove(struct evbuffer *buf, void *data, size_t size)
 {
     ev_ssize_t got = evbuffer_copyout(buf, data, size);
 
-    if (got > 0 && evbuffer_drain(buf, (size_t)got) < 0)
-        return -1;
-    return (int)got;
+    return got > 0 && evbuffer_drain(buf, (size_t)got) < 0 ? -1 : (int)got;
 }
 
-/* All chunks of one buffer, taken out of it. */
-static void splice(struct evbuffer *to, struct evbuffer *from, int at_front)
+/* All chunks of one buffer go to an end of another. */
+static int move(struct evbuffer *to, struct evbuffer *from, int at_front)
 {
-    struct chunk *first = from->first, *last = from->last;
+    size_t size = from->length;
 
-    from->first = from->last = from->reserved = NULL;
-    to->reserved = NULL;
-    if (at_front) {
-        last->next = to->first;
-        to->first = first;
-        to->last = to->last ? to->last : last;
-    } else {
-        chunk_append_(to, first);
-        to->last = last;
-    }
+    if (size == 0 || to == from)
+        return 0;
+    if ((at_front ? to->frozen_front : to->frozen_end) || from->frozen_front)
+        return -1;
+    if (at_front)
+        TAILQ_CONCAT(&from->chunks, &to->chunks, next);
+    TAILQ_CONCAT(&to->chunks, &from->chunks, next);
+    changed_(from, 0, size);
+    changed_(to, size, 0);
+    return 0;
 }
 
 int evbuffer_add_buffer(struct evbuffer *to, struct evbuffer *from)
 {
-    size_t size = from->length;
-
-    if (size == 0 || to == from)
-        return 0;
-    if (to->frozen_end || from->frozen_front)
-        return -1;
-    splice(to, from, 0);
-    changed_(from, 0, size);
-    changed_(to, size, 0);
-    return 0;
+    return move(to, from, 0);
 }
 
 int evbuffer_prepend_buffer(struct evbuffer *to, struct evbuffer *from)
 {
-    size_t size = from->length;
-
-    if (size == 0 || to == from)
-        return 0;
-    if (to->frozen_front || from->frozen_front)
-        return -1;
-    splice(to, from, 1);
-    changed_(from, 0, size);
-    changed_(to, size, 0);
-    return 0;
+    return move(to, from, 1);
 }
 
 /* Whole chunks are moved; of the last one, a part is copied. */
 int evbuffer_remove_buffer(
     struct evbuffer *from, struct evbuffer *to, size_t size)
 {
-    size_t left;
+    size_t left = size;
+    struct chunk *last = chunk_at_(from, &left), *chunk, *part = NULL;
 
     if (to == from || size == 0)
         return 0;
@@ -331,70 +299,44 @@ int evbuffer_remove_buffer(
         return -1;
     if (size >= from->length) {
         size = from->length;
-        evbuffer_add_buffer(to, from);
-        return (int)size;
-    }
-    left = size;
-    from->reserved = to->reserved = NULL;
-    while (left && left >= from->first->length) {
-        struct chunk *chunk = from->first;
-
-        take_first(from);
-        left -= chunk->length;
-        chunk_append_(to, chunk);
+        return evbuffer_add_buffer(to, from) < 0 ? -1 : (int)size;
     }
     if (left) {
-        struct chunk *chunk = from->first;
-
-        if (append(to, chunk->bytes + chunk->start, left) == 0) {
-            chunk->start += left;
-            chunk->length -= left;
-            left = 0;
-        }
+        part = chunk_new_(left);
+        if (!part)
+            return -1;
+        copy(from, size - left, part->bytes, left);
+        part->length = left;
     }
-    size -= left;
+    while ((chunk = TAILQ_FIRST(&from->chunks)) != last) {
+        TAILQ_REMOVE(&from->chunks, chunk, next);
+        TAILQ_INSERT_TAIL(&to->chunks, chunk, next);
+    }
+    if (part)
+        TAILQ_INSERT_TAIL(&to->chunks, part, next);
+    last->start += left;
+    last->length -= left;
     changed_(to, size, 0);
     changed_(from, 0, size);
-    return left ? -1 : (int)size;
+    return (int)size;
 }
 
-/* Make the first bytes contiguous: in the first chunk if they fit, or in a new
- * one. */
+/* Make the first bytes contiguous. */
 unsigned char *evbuffer_pullup(struct evbuffer *buf, ev_ssize_t wanted)
 {
-    size_t size = wanted < 0 ? buf->length : (size_t)wanted, done;
-    struct chunk *first = buf->first, *flat = first;
+    size_t size = wanted < 0 ? buf->length : (size_t)wanted;
+    struct chunk *first = TAILQ_FIRST(&buf->chunks);
 
     if (size == 0 || size > buf->length)
         return NULL;
-    if (first->length >= size)
-        return first->bytes + first->start;
-    if (chunk_room_(first) < size - first->length || first->references > 1) {
-        flat = chunk_new_(size);
-        if (!flat)
+    if (first->length < size) {
+        first = chunk_new_(size);
+        if (!first)
             return NULL;
-    } else {
-        take_first(buf);
+        copy(buf, 0, first->bytes, size);
+        first->length = size;
+        drain(buf, size);
+        TAILQ_INSERT_HEAD(&buf->chunks, first, next);
     }
-    for (done = flat->length; done < size;) {
-        struct chunk *chunk = buf->first;
-        size_t part = chunk->length;
-
-        part = part < size - done ? part : size - done;
-        memcpy(flat->bytes + flat->start + done, chunk->bytes + chunk->start,
-            part);
-        done += part;
-        chunk->start += part;
-        chunk->length -= part;
-        if (chunk->length == 0) {
-            take_first(buf);
-            chunk_free_(chunk);
-        }
-    }
-    flat->length = size;
-    flat->next = buf->first;
-    buf->first = flat;
-    buf->last = buf->last ? buf->last : flat;
-    buf->reserved = NULL;
-    return flat->bytes + flat->start;
+    return first->bytes + first->start;
 }

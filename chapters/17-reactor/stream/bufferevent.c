@@ -4,35 +4,34 @@
  * returned. A callback that is to run later is run by an event of its own.
  */
 #include <errno.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "stream.h"
 
-enum { MAX_AT_ONCE = 16384 };
-
-static struct stream *of(struct bufferevent *bev)
+static void discard(struct stream *stream)
 {
-    return (struct stream *)bev;
-}
-
-void stream_hold_(struct bufferevent *bev)
-{
-    of(bev)->references++;
+    if (stream->bev.input)
+        evbuffer_free(stream->bev.input);
+    if (stream->bev.output)
+        evbuffer_free(stream->bev.output);
+    free_(stream);
 }
 
 void stream_release_(struct bufferevent *bev)
 {
-    struct stream *stream = of(bev);
+    struct stream *stream = of_(bev);
+    int fd = stream->options & BEV_OPT_CLOSE_ON_FREE ? bev->ev_read.ev_fd : -1;
 
     if (--stream->references)
         return;
     event_del(&stream->later);
     event_del(&bev->ev_read);
     event_del(&bev->ev_write);
-    bev->be_ops->destroy(bev);
-    evbuffer_free(bev->input);
-    evbuffer_free(bev->output);
-    free_(stream);
+    if (stream->partner)
+        stream->partner->partner = NULL;
+    if (fd >= 0)
+        close(fd);
+    discard(stream);
 }
 
 void bufferevent_free(struct bufferevent *bev)
@@ -41,35 +40,32 @@ void bufferevent_free(struct bufferevent *bev)
     stream_release_(bev);
 }
 
-void bufferevent_incref(struct bufferevent *bev)
+static void run_data(struct bufferevent *bev, short events)
 {
-    stream_hold_(bev);
-}
-
-int bufferevent_decref(struct bufferevent *bev)
-{
-    int last = of(bev)->references == 1;
-
-    stream_release_(bev);
-    return last;
-}
-
-static void run_read(struct bufferevent *bev)
-{
-    if (!bev->readcb)
-        return;
-    bev->readcb(bev, bev->cbarg);
-    /* The input may be above the mark still: then nobody reads, and nobody else
-     * would call again. */
-    if (bev->wm_read.high && bev->enabled & EV_READ &&
-        evbuffer_get_length(bev->input) >= bev->wm_read.high)
-        bufferevent_trigger(bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
+    if (events & EV_READ && bev->readcb) {
+        bev->readcb(bev, bev->cbarg);
+        /* The input may be above the mark still: then nobody reads, and nobody
+         * else would call again. */
+        if (bev->readcb && bev->wm_read.high && bev->enabled & EV_READ &&
+            evbuffer_get_length(bev->input) >= bev->wm_read.high)
+            bufferevent_trigger(bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
+    }
+    if (events & EV_WRITE && bev->writecb)
+        bev->writecb(bev, bev->cbarg);
 }
 
 static void run_event(struct bufferevent *bev, short what)
 {
-    if (bev->errorcb)
+    if (what && bev->errorcb)
         bev->errorcb(bev, what, bev->cbarg);
+}
+
+static short take(short *from, int bits)
+{
+    short taken = (short)(*from & bits);
+
+    *from &= (short)~bits;
+    return taken;
 }
 
 /* "Connected" came before any byte, so it is told first. */
@@ -77,148 +73,150 @@ static void later_cb(evutil_socket_t fd, short ignored, void *arg)
 {
     struct bufferevent *bev = arg;
     struct stream *stream = arg;
-    short what;
 
-    stream_hold_(bev);
-    if (stream->event_later & BEV_EVENT_CONNECTED) {
-        stream->event_later &= ~BEV_EVENT_CONNECTED;
-        run_event(bev, BEV_EVENT_CONNECTED);
-    }
-    if (stream->read_later) {
-        stream->read_later = 0;
-        run_read(bev);
-    }
-    if (stream->write_later) {
-        stream->write_later = 0;
-        if (bev->writecb)
-            bev->writecb(bev, bev->cbarg);
-    }
-    what = stream->event_later;
-    stream->event_later = 0;
-    if (what) {
-        errno = stream->errno_later;
-        run_event(bev, what);
-    }
+    stream->references++;
+    run_event(bev, take(&stream->event_later, BEV_EVENT_CONNECTED));
+    run_data(bev, take(&stream->data_later, EV_READ));
+    run_data(bev, take(&stream->data_later, EV_WRITE));
+    errno = stream->errno_later;
+    run_event(bev, take(&stream->event_later, ~0));
     stream_release_(bev);
-}
-
-static void schedule(struct stream *stream)
-{
-    event_active(&stream->later, EV_TIMEOUT, 1);
 }
 
 void bufferevent_trigger(struct bufferevent *bev, short events, int options)
 {
-    struct stream *stream = of(bev);
-    int later = (stream->options | options) & BEV_OPT_DEFER_CALLBACKS;
+    struct stream *stream = of_(bev);
     int all = options & BEV_TRIG_IGNORE_WATERMARKS;
-    int reads = events & EV_READ && bev->readcb &&
-                (all || evbuffer_get_length(bev->input) >= bev->wm_read.low);
-    int writes = events & EV_WRITE && bev->writecb &&
-                 (all || evbuffer_get_length(bev->output) <= bev->wm_write.low);
 
-    if (later) {
-        stream->read_later |= reads != 0;
-        stream->write_later |= writes != 0;
-        if (reads || writes)
-            schedule(stream);
+    if (!bev->readcb ||
+        (!all && evbuffer_get_length(bev->input) < bev->wm_read.low))
+        events &= ~EV_READ;
+    if (!bev->writecb ||
+        (!all && evbuffer_get_length(bev->output) > bev->wm_write.low))
+        events &= ~EV_WRITE;
+    if (!(events & (EV_READ | EV_WRITE)))
+        return;
+    if ((stream->options | options) & BEV_OPT_DEFER_CALLBACKS) {
+        stream->data_later |= events;
+        event_active(&stream->later, EV_TIMEOUT, 1);
         return;
     }
-    stream_hold_(bev);
-    if (reads)
-        run_read(bev);
-    if (writes && bev->writecb)
-        bev->writecb(bev, bev->cbarg);
+    stream->references++;
+    run_data(bev, events);
     stream_release_(bev);
 }
 
 void stream_event_(struct bufferevent *bev, short what, int options)
 {
-    struct stream *stream = of(bev);
+    struct stream *stream = of_(bev);
 
     if (!bev->errorcb)
         return;
-    if (!((stream->options | options) & BEV_OPT_DEFER_CALLBACKS)) {
-        stream_hold_(bev);
-        run_event(bev, what);
-        stream_release_(bev);
+    if ((stream->options | options) & BEV_OPT_DEFER_CALLBACKS) {
+        stream->event_later |= what;
+        stream->errno_later = errno;
+        event_active(&stream->later, EV_TIMEOUT, 1);
         return;
     }
-    stream->event_later |= what;
-    stream->errno_later = errno;
-    schedule(stream);
+    stream->references++;
+    run_event(bev, what);
+    stream_release_(bev);
 }
 
-void bufferevent_trigger_event(struct bufferevent *bev, short what, int options)
+/* One direction is over, or its time-out is. */
+void stream_stop_(struct bufferevent *bev, short direction, short what)
 {
-    stream_event_(bev, what, options & BEV_TRIG_DEFER_CALLBACKS);
+    int error = errno;
+
+    bufferevent_disable(bev, direction);
+    errno = error;
+    what |= direction == EV_READ ? BEV_EVENT_READING : BEV_EVENT_WRITING;
+    stream_event_(bev, what, 0);
+}
+
+int stream_add_(struct event *ev, const struct timeval *timeout)
+{
+    if (timerisset(timeout))
+        return event_add(ev, timeout);
+    event_remove_timer(ev);
+    return event_add(ev, NULL);
+}
+
+/* The events of a pair have only their time-outs, and that of writing runs
+ * while there is something to write. */
+static int start(struct bufferevent *bev, short events)
+{
+    struct stream *stream = of_(bev);
+    int status = 0;
+
+    if (events & EV_READ && !stream->too_full)
+        status |= stream_add_(&bev->ev_read, &bev->timeout_read);
+    if (events & EV_WRITE &&
+        (bev->be_ops == &socket_ops_ || evbuffer_get_length(bev->output)))
+        status |= stream_add_(&bev->ev_write, &bev->timeout_write);
+    stream->references++;
+    if (status == 0 && bev->be_ops->enabled)
+        bev->be_ops->enabled(bev, events);
+    stream_release_(bev);
+    return status;
+}
+
+/* While it is connecting, a socket has to be watched for writing. */
+static int stop(struct bufferevent *bev, short events)
+{
+    int status = 0;
+
+    if (events & EV_READ)
+        status |= event_del(&bev->ev_read);
+    if (events & EV_WRITE && !of_(bev)->connecting)
+        status |= event_del(&bev->ev_write);
+    return status;
 }
 
 /* Reading stops while the input is at its high-water mark. */
-void stream_full_(struct bufferevent *bev, int full)
+static void set_full(struct bufferevent *bev, char full)
 {
-    struct stream *stream = of(bev);
-
-    if (full && !stream->too_full)
-        bev->be_ops->disable(bev, EV_READ);
-    if (full == stream->too_full)
+    if (full == of_(bev)->too_full)
         return;
-    stream->too_full = (char)full;
-    if (!full && bev->enabled & EV_READ)
-        bev->be_ops->enable(bev, EV_READ);
+    of_(bev)->too_full = full;
+    if (full)
+        stop(bev, EV_READ);
+    else
+        start(bev, bev->enabled & EV_READ);
 }
 
 static void mark_cb(
     struct evbuffer *buf, const struct evbuffer_cb_info *info, void *arg)
 {
     struct bufferevent *bev = arg;
+    size_t high = bev->wm_read.high;
 
-    stream_full_(bev, evbuffer_get_length(buf) >= bev->wm_read.high);
+    set_full(bev, high && evbuffer_get_length(bev->input) >= high);
 }
 
 void bufferevent_setwatermark(
     struct bufferevent *bev, short events, size_t low, size_t high)
 {
-    struct stream *stream = of(bev);
-
     if (events & EV_WRITE)
         bev->wm_write = (struct event_watermark){low, high};
     if (!(events & EV_READ))
         return;
     bev->wm_read = (struct event_watermark){low, high};
-    if (high && !stream->mark_cb)
-        stream->mark_cb = evbuffer_add_cb(bev->input, mark_cb, bev);
-    if (stream->mark_cb && high)
-        evbuffer_cb_set_flags(bev->input, stream->mark_cb, EVBUFFER_CB_ENABLED);
-    if (stream->mark_cb && !high)
-        evbuffer_cb_clear_flags(
-            bev->input, stream->mark_cb, EVBUFFER_CB_ENABLED);
-    stream_full_(bev, high && evbuffer_get_length(bev->input) >= high);
+    if (high && !of_(bev)->mark_cb)
+        of_(bev)->mark_cb = evbuffer_add_cb(bev->input, mark_cb, bev);
+    mark_cb(bev->input, NULL, bev);
 }
 
-int bufferevent_getwatermark(
-    struct bufferevent *bev, short events, size_t *low, size_t *high)
+/* Only the bufferevent itself adds to its input, and takes from its output. */
+struct stream *stream_new_(struct event_base *base,
+    const struct bufferevent_ops *ops, int options, evbuffer_cb_func output_cb)
 {
-    const struct event_watermark *mark =
-        events == EV_WRITE ? &bev->wm_write : &bev->wm_read;
-
-    if (events != EV_WRITE && events != EV_READ)
-        return -1;
-    if (low)
-        *low = mark->low;
-    if (high)
-        *high = mark->high;
-    return 0;
-}
-
-struct stream *stream_new_(
-    struct event_base *base, const struct bufferevent_ops *ops, int options)
-{
+    int possible = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
     struct stream *stream = NULL;
 
-    if (options & BEV_OPT_THREADSAFE ||
-        (options & (BEV_OPT_DEFER_CALLBACKS | BEV_OPT_UNLOCK_CALLBACKS)) ==
-            BEV_OPT_UNLOCK_CALLBACKS)
+    if (options & BEV_OPT_DEFER_CALLBACKS)
+        possible |= BEV_OPT_UNLOCK_CALLBACKS;
+    if (options & ~possible)
         warn_(0, "a bufferevent with an option that is not possible");
     else
         stream = alloc_(sizeof(*stream));
@@ -226,14 +224,13 @@ struct stream *stream_new_(
         return NULL;
     stream->bev.input = evbuffer_new();
     stream->bev.output = evbuffer_new();
-    if (!stream->bev.input || !stream->bev.output) {
-        if (stream->bev.input)
-            evbuffer_free(stream->bev.input);
-        if (stream->bev.output)
-            evbuffer_free(stream->bev.output);
-        free_(stream);
+    if (!stream->bev.input || !stream->bev.output ||
+        !evbuffer_add_cb(stream->bev.output, output_cb, stream)) {
+        discard(stream);
         return NULL;
     }
+    evbuffer_freeze(stream->bev.input, 0);
+    evbuffer_freeze(stream->bev.output, 1);
     stream->bev.ev_base = base;
     stream->bev.be_ops = ops;
     stream->bev.enabled = EV_WRITE;
@@ -253,47 +250,24 @@ void bufferevent_setcb(struct bufferevent *bev, bufferevent_data_cb readcb,
     bev->cbarg = arg;
 }
 
-void bufferevent_getcb(struct bufferevent *bev, bufferevent_data_cb *readcb,
-    bufferevent_data_cb *writecb, bufferevent_event_cb *eventcb, void **arg)
-{
-    if (readcb)
-        *readcb = bev->readcb;
-    if (writecb)
-        *writecb = bev->writecb;
-    if (eventcb)
-        *eventcb = bev->errorcb;
-    if (arg)
-        *arg = bev->cbarg;
-}
-
 int bufferevent_enable(struct bufferevent *bev, short events)
 {
-    short now = of(bev)->too_full ? events & ~EV_READ : events;
-    int status = 0;
-
-    stream_hold_(bev);
     bev->enabled |= events;
-    if (now)
-        status = bev->be_ops->enable(bev, now);
-    stream_release_(bev);
-    return status;
+    return start(bev, events);
 }
 
 int bufferevent_disable(struct bufferevent *bev, short events)
 {
     bev->enabled &= ~events;
-    return bev->be_ops->disable(bev, events);
+    return stop(bev, events);
 }
 
-short bufferevent_get_enabled(struct bufferevent *bev)
-{
-    return bev->enabled;
-}
-
+/* As with libevent, it does nothing to a socket: what has to be sent goes when
+ * it can. */
 int bufferevent_flush(
     struct bufferevent *bev, short events, enum bufferevent_flush_mode mode)
 {
-    return bev->be_ops->flush(bev, events, mode);
+    return bev->be_ops->flush ? bev->be_ops->flush(bev, events, mode) : 0;
 }
 
 struct evbuffer *bufferevent_get_input(struct bufferevent *bev)
@@ -304,16 +278,6 @@ struct evbuffer *bufferevent_get_input(struct bufferevent *bev)
 struct evbuffer *bufferevent_get_output(struct bufferevent *bev)
 {
     return bev->output;
-}
-
-struct event_base *bufferevent_get_base(struct bufferevent *bev)
-{
-    return bev->ev_base;
-}
-
-int bufferevent_get_priority(const struct bufferevent *bev)
-{
-    return event_get_priority(&bev->ev_read);
 }
 
 int bufferevent_write(struct bufferevent *bev, const void *data, size_t size)
@@ -336,44 +300,16 @@ int bufferevent_read_buffer(struct bufferevent *bev, struct evbuffer *buf)
     return evbuffer_add_buffer(buf, bev->input);
 }
 
-int stream_add_(struct event *ev, const struct timeval *timeout)
-{
-    return event_add(ev, timerisset(timeout) ? timeout : NULL);
-}
-
 int bufferevent_set_timeouts(struct bufferevent *bev,
     const struct timeval *read, const struct timeval *write)
 {
     const struct timeval none = {0, 0};
+    short events = bev->enabled;
 
+    if (bev->be_ops == &socket_ops_)
+        events = (short)(event_pending(&bev->ev_read, EV_READ, NULL) |
+                         event_pending(&bev->ev_write, EV_WRITE, NULL));
     bev->timeout_read = read ? *read : none;
     bev->timeout_write = write ? *write : none;
-    return bev->be_ops->renew_timeouts(bev);
-}
-
-static size_t at_most(size_t size)
-{
-    return size == 0 || size > EV_SSIZE_MAX ? MAX_AT_ONCE : size;
-}
-
-int bufferevent_set_max_single_read(struct bufferevent *bev, size_t size)
-{
-    of(bev)->max_read = at_most(size);
-    return 0;
-}
-
-int bufferevent_set_max_single_write(struct bufferevent *bev, size_t size)
-{
-    of(bev)->max_write = at_most(size);
-    return 0;
-}
-
-ev_ssize_t bufferevent_get_max_single_read(struct bufferevent *bev)
-{
-    return (ev_ssize_t)of(bev)->max_read;
-}
-
-ev_ssize_t bufferevent_get_max_single_write(struct bufferevent *bev)
-{
-    return (ev_ssize_t)of(bev)->max_write;
+    return start(bev, events);
 }

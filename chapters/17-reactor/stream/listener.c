@@ -4,21 +4,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <event2/listener.h>
-
 #include "stream.h"
 
 enum { USUAL_BACKLOG = 128 };
-
-struct evconnlistener {
-    struct event ev;
-    evconnlistener_cb callback;
-    evconnlistener_errorcb error_callback;
-    void *arg;
-    unsigned flags;
-    int references; /* 1, and one more while a callback runs */
-    char enabled;
-};
 
 static void release(struct evconnlistener *listener)
 {
@@ -30,37 +18,36 @@ static void release(struct evconnlistener *listener)
     free_(listener);
 }
 
-static int is_passing(int error)
+static void tell_error(struct evconnlistener *listener, int error)
 {
-    return error == EAGAIN || error == EINTR || error == ECONNABORTED;
+    if (is_passing_(error) || error == ECONNABORTED)
+        return;
+    if (listener->error_callback)
+        listener->error_callback(listener, listener->arg);
+    else
+        warn_(error, "cannot accept a connection");
 }
 
 /* Accept all that wait, until the callback disables or frees the listener. */
 static void accept_cb(evutil_socket_t fd, short what, void *arg)
 {
     struct evconnlistener *listener = arg;
-    int flags =
-        (listener->flags & LEV_OPT_LEAVE_SOCKETS_BLOCKING ? 0 : SOCK_NONBLOCK) |
-        (listener->flags & LEV_OPT_CLOSE_ON_EXEC ? SOCK_CLOEXEC : 0);
+    unsigned options = listener->flags;
+    int flags = (options & LEV_OPT_LEAVE_SOCKETS_BLOCKING ? 0 : SOCK_NONBLOCK) |
+                (options & LEV_OPT_CLOSE_ON_EXEC ? SOCK_CLOEXEC : 0);
 
     listener->references++;
-    while (listener->enabled && listener->references > 1) {
+    while (listener->enabled && listener->callback) {
         struct sockaddr_storage address = {0};
         socklen_t size = sizeof(address);
         int conn = accept4(fd, (struct sockaddr *)&address, &size, flags);
 
-        if (conn >= 0 && listener->callback) {
-            listener->callback(listener, conn, (struct sockaddr *)&address,
-                (int)size, listener->arg);
-            continue;
+        if (conn < 0) {
+            tell_error(listener, errno);
+            break;
         }
-        if (conn >= 0)
-            close(conn);
-        else if (!is_passing(errno) && listener->error_callback)
-            listener->error_callback(listener, listener->arg);
-        else if (!is_passing(errno))
-            warn_(errno, "cannot accept a connection");
-        break;
+        listener->callback(listener, conn, (struct sockaddr *)&address,
+            (int)size, listener->arg);
     }
     release(listener);
 }
@@ -154,17 +141,6 @@ int evconnlistener_disable(struct evconnlistener *listener)
     return event_del(&listener->ev);
 }
 
-void evconnlistener_set_cb(
-    struct evconnlistener *listener, evconnlistener_cb callback, void *arg)
-{
-    int waits = listener->enabled && !listener->callback;
-
-    listener->callback = callback;
-    listener->arg = arg;
-    if (waits)
-        evconnlistener_enable(listener);
-}
-
 void evconnlistener_set_error_cb(
     struct evconnlistener *listener, evconnlistener_errorcb callback)
 {
@@ -174,9 +150,4 @@ void evconnlistener_set_error_cb(
 evutil_socket_t evconnlistener_get_fd(struct evconnlistener *listener)
 {
     return event_get_fd(&listener->ev);
-}
-
-struct event_base *evconnlistener_get_base(struct evconnlistener *listener)
-{
-    return event_get_base(&listener->ev);
 }

@@ -8,29 +8,14 @@
 
 static const struct bufferevent_ops pair_ops;
 
-static struct stream *of(struct bufferevent *bev)
-{
-    return (struct stream *)bev;
-}
-
-static void run_timer(struct event *ev, const struct timeval *timeout)
-{
-    if (timerisset(timeout))
-        event_add(ev, timeout);
-    else
-        event_del(ev);
-}
-
 static void read_timeout_cb(evutil_socket_t fd, short what, void *arg)
 {
-    bufferevent_disable(arg, EV_READ);
-    stream_event_(arg, BEV_EVENT_TIMEOUT | BEV_EVENT_READING, 0);
+    stream_stop_(arg, EV_READ, BEV_EVENT_TIMEOUT);
 }
 
 static void write_timeout_cb(evutil_socket_t fd, short what, void *arg)
 {
-    bufferevent_disable(arg, EV_WRITE);
-    stream_event_(arg, BEV_EVENT_TIMEOUT | BEV_EVENT_WRITING, 0);
+    stream_stop_(arg, EV_WRITE, BEV_EVENT_TIMEOUT);
 }
 
 /* Up to the reader's high-water mark, or all of it. */
@@ -49,9 +34,9 @@ static void transfer(struct bufferevent *from, struct bufferevent *to, int all)
     evbuffer_freeze(from->output, 1);
     evbuffer_freeze(to->input, 0);
     if (length) {
-        run_timer(&to->ev_read, &to->timeout_read);
+        stream_add_(&to->ev_read, &to->timeout_read);
         if (evbuffer_get_length(to->output))
-            run_timer(&to->ev_write, &to->timeout_write);
+            stream_add_(&to->ev_write, &to->timeout_write);
         else
             event_del(&to->ev_write);
     }
@@ -76,32 +61,18 @@ static void output_cb(
         talk(stream, stream->partner);
 }
 
-static int pair_enable(struct bufferevent *bev, short events)
+static void pair_enabled(struct bufferevent *bev, short events)
 {
     if (events & EV_READ)
-        run_timer(&bev->ev_read, &bev->timeout_read);
-    if (events & EV_WRITE && evbuffer_get_length(bev->output))
-        run_timer(&bev->ev_write, &bev->timeout_write);
-    if (events & EV_READ)
-        talk(of(bev)->partner, of(bev));
+        talk(of_(bev)->partner, of_(bev));
     if (events & EV_WRITE)
-        talk(of(bev), of(bev)->partner);
-    return 0;
-}
-
-static int pair_disable(struct bufferevent *bev, short events)
-{
-    if (events & EV_READ)
-        event_del(&bev->ev_read);
-    if (events & EV_WRITE)
-        event_del(&bev->ev_write);
-    return 0;
+        talk(of_(bev), of_(bev)->partner);
 }
 
 static int pair_flush(
     struct bufferevent *bev, short events, enum bufferevent_flush_mode mode)
 {
-    struct stream *partner = of(bev)->partner;
+    struct stream *partner = of_(bev)->partner;
 
     if (!partner)
         return -1;
@@ -119,46 +90,17 @@ static int pair_flush(
     return 0;
 }
 
-static void pair_destroy(struct bufferevent *bev)
-{
-    if (of(bev)->partner)
-        of(bev)->partner->partner = NULL;
-}
-
-static int pair_renew_timeouts(struct bufferevent *bev)
-{
-    const struct timeval none = {0, 0};
-    int reads = bev->enabled & EV_READ && !of(bev)->too_full;
-    int writes = bev->enabled & EV_WRITE && evbuffer_get_length(bev->output);
-
-    run_timer(&bev->ev_read, reads ? &bev->timeout_read : &none);
-    run_timer(&bev->ev_write, writes ? &bev->timeout_write : &none);
-    return 0;
-}
-
-static const struct bufferevent_ops pair_ops = {
-    pair_enable,
-    pair_disable,
-    pair_flush,
-    pair_destroy,
-    pair_renew_timeouts,
-};
+static const struct bufferevent_ops pair_ops = {pair_enabled, pair_flush};
 
 static struct stream *half_new(struct event_base *base, int options)
 {
-    struct stream *stream =
-        stream_new_(base, &pair_ops, options | BEV_OPT_DEFER_CALLBACKS);
+    struct stream *stream = stream_new_(
+        base, &pair_ops, options | BEV_OPT_DEFER_CALLBACKS, output_cb);
 
     if (!stream)
         return NULL;
     event_assign(&stream->bev.ev_read, base, -1, 0, read_timeout_cb, stream);
     event_assign(&stream->bev.ev_write, base, -1, 0, write_timeout_cb, stream);
-    if (!evbuffer_add_cb(stream->bev.output, output_cb, stream)) {
-        bufferevent_free(&stream->bev);
-        return NULL;
-    }
-    evbuffer_freeze(stream->bev.input, 0);
-    evbuffer_freeze(stream->bev.output, 1);
     return stream;
 }
 
@@ -181,7 +123,8 @@ int bufferevent_pair_new(
 
 struct bufferevent *bufferevent_pair_get_partner(struct bufferevent *bev)
 {
-    struct stream *partner = bev->be_ops == &pair_ops ? of(bev)->partner : NULL;
+    struct stream *partner =
+        bev->be_ops == &pair_ops ? of_(bev)->partner : NULL;
 
     return partner ? &partner->bev : NULL;
 }

@@ -1,8 +1,10 @@
-/* space.c -- bytes in and out of a buffer without a copy: room, reading,
- * writing
+/* space.c -- bytes in and out of a buffer without a copy: room, read, write
+ *
+ * All that appends bytes asks for room, fills it, and commits what it filled.
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -12,89 +14,108 @@
 enum {
     MAX_READ = 4096, /* bytes that evbuffer_read reads at most, as libevent */
     MAX_VECTORS = 128,
+    MAX_GROWN = 4096, /* a chunk is twice as large as the one before it */
 };
+
+static struct evbuffer_iovec room_of(const struct chunk *chunk)
+{
+    struct evbuffer_iovec room = {NULL, 0};
+
+    if (chunk && chunk->bytes == chunk->own_bytes) {
+        room.iov_base = chunk->bytes + chunk->start + chunk->length;
+        room.iov_len = chunk->size - chunk->start - chunk->length;
+    }
+    return room;
+}
 
 /* Room in the last chunk, and in a new one if that is too little. With one
  * vector, it has to be in one piece. */
 int evbuffer_reserve_space(struct evbuffer *buf, ev_ssize_t size,
     struct evbuffer_iovec *vectors, int count)
 {
-    struct chunk *last = buf->last;
-    size_t room = chunk_room_(last), wanted = (size_t)size;
+    struct chunk *last = TAILQ_LAST(&buf->chunks, chunks), *more;
+    struct evbuffer_iovec room = room_of(last);
+    size_t wanted = (size_t)size, grown;
     int used = 0;
 
     if (buf->frozen_end || count < 1 || size < 0)
         return -1;
-    if (room && (room >= wanted || count > 1)) {
-        vectors[used].iov_base = last->bytes + last->start + last->length;
-        vectors[used++].iov_len = room;
-        buf->reserved = last;
-        wanted = room < wanted ? wanted - room : 0;
+    if (room.iov_len && (room.iov_len >= wanted || count > 1)) {
+        vectors[used++] = room;
+        wanted -= least_(wanted, room.iov_len);
     }
-    if (wanted > 0 || used == 0) {
-        struct chunk *more = chunk_new_(wanted);
-
-        if (!more)
-            return -1;
-        chunk_append_(buf, more);
-        if (used == 0)
-            buf->reserved = more;
-        vectors[used].iov_base = more->bytes;
-        vectors[used++].iov_len = more->size;
-    }
+    if (used && !wanted)
+        return used;
+    grown = last ? least_(last->size * 2, MAX_GROWN - sizeof(*more)) : 0;
+    more = chunk_new_(wanted > grown ? wanted : grown);
+    if (!more)
+        return -1;
+    TAILQ_INSERT_TAIL(&buf->chunks, more, next);
+    vectors[used++] = room_of(more);
     return used;
 }
 
-/* The chunk whose room begins where a vector does. */
+/* The chunk whose room begins where a vector does; one of the last. */
 static struct chunk *find_room(
-    struct chunk *chunk, const struct evbuffer_iovec *vector)
+    const struct evbuffer *buf, const struct evbuffer_iovec *vector)
 {
-    while (chunk &&
-           (chunk->bytes + chunk->start + chunk->length != vector->iov_base ||
-               chunk_room_(chunk) < vector->iov_len))
-        chunk = chunk->next;
+    struct chunk *chunk;
+
+    TAILQ_FOREACH_REVERSE(chunk, &buf->chunks, chunks, next)
+    if (room_of(chunk).iov_base == vector->iov_base &&
+        room_of(chunk).iov_len >= vector->iov_len)
+        break;
     return chunk;
 }
 
 int evbuffer_commit_space(
     struct evbuffer *buf, struct evbuffer_iovec *vectors, int count)
 {
-    struct chunk *from = buf->reserved ? buf->reserved : buf->first, *chunk;
+    struct chunk *chunk;
     size_t added = 0;
 
     if (buf->frozen_end)
         return -1;
     for (int i = 0; i < count; i++)
-        if (vectors[i].iov_len && !find_room(from, &vectors[i]))
+        if (vectors[i].iov_len && !find_room(buf, &vectors[i]))
             return -1;
     for (int i = 0; i < count; i++) {
-        chunk = find_room(from, &vectors[i]);
-        if (vectors[i].iov_len && chunk) {
+        chunk = vectors[i].iov_len ? find_room(buf, &vectors[i]) : NULL;
+        if (chunk) {
             chunk->length += vectors[i].iov_len;
             added += vectors[i].iov_len;
         }
     }
-    buf->reserved = NULL;
     changed_(buf, added, 0);
     return 0;
 }
 
-int evbuffer_expand(struct evbuffer *buf, size_t size)
+/* Shorten vectors to as many bytes in all. */
+static void trim(struct evbuffer_iovec *vectors, int count, size_t size)
 {
-    struct chunk *more;
-
-    if (chunk_room_(buf->last) >= size)
-        return 0;
-    more = chunk_new_(size);
-    if (!more)
-        return -1;
-    chunk_append_(buf, more);
-    return 0;
+    for (int i = 0; i < count; i++) {
+        vectors[i].iov_len = least_(vectors[i].iov_len, size);
+        size -= vectors[i].iov_len;
+    }
 }
 
-size_t evbuffer_get_contiguous_space(const struct evbuffer *buf)
+int evbuffer_add(struct evbuffer *buf, const void *data, size_t size)
 {
-    return buf->first ? buf->first->length : 0;
+    struct evbuffer_iovec vectors[2];
+    const unsigned char *from = data;
+    int count;
+
+    if (size == 0)
+        return buf->frozen_end ? -1 : 0;
+    count = evbuffer_reserve_space(buf, (ev_ssize_t)size, vectors, 2);
+    if (count < 0)
+        return -1;
+    trim(vectors, count, size);
+    for (int i = 0; i < count; i++) {
+        memcpy(vectors[i].iov_base, from, vectors[i].iov_len);
+        from += vectors[i].iov_len;
+    }
+    return evbuffer_commit_space(buf, vectors, count);
 }
 
 int evbuffer_peek(struct evbuffer *buf, ev_ssize_t wanted,
@@ -107,11 +128,12 @@ int evbuffer_peek(struct evbuffer *buf, ev_ssize_t wanted,
     if (position > buf->length)
         return -1;
     size = buf->length - position;
-    if (wanted >= 0 && (size_t)wanted < size)
-        size = (size_t)wanted;
+    if (wanted >= 0)
+        size = least_(size, (size_t)wanted);
     /* Without a length, only as much as there are vectors for. */
     for (chunk = chunk_at_(buf, &position);
-         size && chunk && (wanted >= 0 || used < count); chunk = chunk->next) {
+         size && (wanted >= 0 || used < count);
+         chunk = TAILQ_NEXT(chunk, next)) {
         size_t part = chunk->length - position;
 
         if (used < count) {
@@ -119,23 +141,10 @@ int evbuffer_peek(struct evbuffer *buf, ev_ssize_t wanted,
             vectors[used].iov_len = part;
         }
         used += part > 0;
-        size -= part < size ? part : size;
+        size -= least_(part, size);
         position = 0;
     }
     return used;
-}
-
-size_t evbuffer_add_iovec(
-    struct evbuffer *buf, struct evbuffer_iovec *vectors, int count)
-{
-    size_t added = 0;
-
-    for (int i = 0; i < count; i++) {
-        if (evbuffer_add(buf, vectors[i].iov_base, vectors[i].iov_len) < 0)
-            break;
-        added += vectors[i].iov_len;
-    }
-    return added;
 }
 
 int evbuffer_add_vprintf(struct evbuffer *buf, const char *format, va_list ap)
@@ -170,11 +179,9 @@ int evbuffer_add_printf(struct evbuffer *buf, const char *format, ...)
 int evbuffer_read(struct evbuffer *buf, evutil_socket_t fd, int most)
 {
     struct evbuffer_iovec vectors[2];
-    int waiting = 0, count, left;
+    int waiting = 0, count;
     ssize_t got;
 
-    if (buf->frozen_end)
-        return -1;
     if (ioctl(fd, FIONREAD, &waiting) < 0 || waiting <= 0 || waiting > MAX_READ)
         waiting = MAX_READ;
     if (most < 0 || most > waiting)
@@ -182,20 +189,11 @@ int evbuffer_read(struct evbuffer *buf, evutil_socket_t fd, int most)
     count = evbuffer_reserve_space(buf, most, vectors, 2);
     if (count < 0)
         return -1;
-    for (int i = 0, room = most; i < count; i++) {
-        if (vectors[i].iov_len > (size_t)room)
-            vectors[i].iov_len = (size_t)room;
-        room -= (int)vectors[i].iov_len;
-    }
+    trim(vectors, count, (size_t)most);
     got = readv(fd, vectors, count);
     if (got <= 0)
         return (int)got;
-    left = (int)got;
-    for (int i = 0; i < count; i++) {
-        if (vectors[i].iov_len > (size_t)left)
-            vectors[i].iov_len = (size_t)left;
-        left -= (int)vectors[i].iov_len;
-    }
+    trim(vectors, count, (size_t)got);
     evbuffer_commit_space(buf, vectors, count);
     return (int)got;
 }
@@ -204,29 +202,17 @@ int evbuffer_write_atmost(
     struct evbuffer *buf, evutil_socket_t fd, ev_ssize_t most)
 {
     struct evbuffer_iovec vectors[MAX_VECTORS];
-    size_t size = buf->length, left;
+    size_t size = most < 0 ? buf->length : least_(buf->length, (size_t)most);
     ssize_t sent;
     int count;
 
-    if (most >= 0 && (size_t)most < size)
-        size = (size_t)most;
     if (buf->frozen_front || size == 0)
         return -1;
     count = evbuffer_peek(buf, (ev_ssize_t)size, NULL, vectors, MAX_VECTORS);
     count = count < MAX_VECTORS ? count : MAX_VECTORS;
-    left = size;
-    for (int i = 0; i < count; i++) {
-        if (vectors[i].iov_len > left)
-            vectors[i].iov_len = left;
-        left -= vectors[i].iov_len;
-    }
+    trim(vectors, count, size);
     sent = writev(fd, vectors, count);
     if (sent > 0)
         evbuffer_drain(buf, (size_t)sent);
     return (int)sent;
-}
-
-int evbuffer_write(struct evbuffer *buf, evutil_socket_t fd)
-{
-    return evbuffer_write_atmost(buf, fd, -1);
 }

@@ -5,22 +5,25 @@
  * call them. Read the files in this order:
  *
  *   buffer.c       a queue of bytes, as a list of chunks
- *   watch.c        callbacks that are told when a buffer changes
- *   space.c        bytes in and out of it without a copy: room, reading,
- * writing share.c        memory and files that a buffer shows but does not own
- *   search.c       positions, searching, lines
+ *   space.c        bytes in and out of it without a copy: room, read, write
+ *   lines.c        where a line ends, and lines as strings
  *   bufferevent.c  what sockets and pairs have in common
  *   socket.c       a bufferevent with a socket
  *   pair.c         two bufferevents that talk to each other
  *   listener.c     accepting connections
- *   util.c         small helpers for sockets
+ *
+ * What few programs call is in more/: file-segments.c, rare-buffers.c,
+ * rare-streams.c, search.c; and util.c, which is not about streams.
  */
 #ifndef STREAM_H
 #define STREAM_H
 
+#include <errno.h>
+
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_struct.h>
+#include <event2/listener.h>
 
 #include "../reactor/reactor.h"
 
@@ -28,7 +31,7 @@
  * another chunk, its owner, which is freed when nobody refers to it any more.
  */
 struct chunk {
-    struct chunk *next;
+    TAILQ_ENTRY(chunk) next;
     unsigned char *bytes;
     size_t size;   /* of the bytes */
     size_t start;  /* before it: room to prepend */
@@ -48,31 +51,44 @@ struct evbuffer_cb_entry {
 };
 
 struct evbuffer {
-    struct chunk *first;
-    struct chunk *last;     /* only the last ones may be empty */
-    struct chunk *reserved; /* where evbuffer_reserve_space began, or NULL */
+    TAILQ_HEAD(chunks, chunk) chunks; /* some may be empty */
     size_t length;
     LIST_HEAD(, evbuffer_cb_entry) callbacks;
     int references; /* 1, and more while its callbacks run */
     char frozen_front, frozen_end;
 };
 
+static inline size_t least_(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Try again later: nothing is wrong. */
+static inline int is_passing_(int error)
+{
+    return error == EAGAIN || error == EINTR;
+}
+
 /* buffer.c */
 struct chunk *chunk_new_(size_t size);
+struct chunk *chunk_show_(struct chunk *owner, void *bytes, size_t size);
 void chunk_free_(struct chunk *chunk);
-void chunk_append_(struct evbuffer *buf, struct chunk *chunk);
-size_t chunk_room_(const struct chunk *chunk); /* behind its bytes */
 struct chunk *chunk_at_(const struct evbuffer *buf, size_t *position);
 void changed_(struct evbuffer *buf, size_t added, size_t deleted);
 
-/* A kind of bufferevent. */
+/* lines.c */
+ev_ssize_t find_byte_(
+    const struct evbuffer *buf, size_t from, size_t end, int byte);
+
+/* As many bytes are read or written at once, unless the program says it. */
+enum { MAX_AT_ONCE = 16384 };
+
+/* A kind of bufferevent: what is to be done when a direction was enabled, and
+ * at bufferevent_flush. NULL: nothing. */
 struct bufferevent_ops {
-    int (*enable)(struct bufferevent *bev, short events);
-    int (*disable)(struct bufferevent *bev, short events);
+    void (*enabled)(struct bufferevent *bev, short events);
     int (*flush)(struct bufferevent *bev, short events,
         enum bufferevent_flush_mode mode);
-    void (*destroy)(struct bufferevent *bev);
-    int (*renew_timeouts)(struct bufferevent *bev);
 };
 
 struct stream {
@@ -81,7 +97,7 @@ struct stream {
     int references;            /* 1, and more while its callbacks run */
     char connecting, too_full; /* too_full: at the read high-water mark */
     struct event later;        /* its callbacks are to run from the loop */
-    char read_later, write_later;
+    short data_later;          /* EV_READ, EV_WRITE */
     short event_later;
     int errno_later;
     struct evbuffer_cb_entry *mark_cb;
@@ -89,14 +105,28 @@ struct stream {
     struct stream *partner; /* of a pair */
 };
 
+static inline struct stream *of_(struct bufferevent *bev)
+{
+    return (struct stream *)bev;
+}
+
+struct evconnlistener {
+    struct event ev;
+    evconnlistener_cb callback;
+    evconnlistener_errorcb error_callback;
+    void *arg;
+    unsigned flags;
+    int references; /* 1, and one more while a callback runs */
+    char enabled;
+};
+
 /* bufferevent.c */
-struct stream *stream_new_(
-    struct event_base *base, const struct bufferevent_ops *ops, int options);
-void stream_hold_(struct bufferevent *bev);
+struct stream *stream_new_(struct event_base *base,
+    const struct bufferevent_ops *ops, int options, evbuffer_cb_func output_cb);
 void stream_release_(struct bufferevent *bev);
-void stream_full_(struct bufferevent *bev, int full);
-void stream_event_(struct bufferevent *bev, short what, int options);
 int stream_add_(struct event *ev, const struct timeval *timeout);
+void stream_event_(struct bufferevent *bev, short what, int options);
+void stream_stop_(struct bufferevent *bev, short direction, short what);
 extern const struct bufferevent_ops socket_ops_;
 
 #endif
