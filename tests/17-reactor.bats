@@ -158,3 +158,8 @@ END
   run -0 "$ROOT/scripts/lib/count-code" "$ROOT"/chapters/17-reactor/reactor/*.[ch]
   ((${lines[-1]%% *} <= 1000)) || fail "$output"
 }
+
+@test "the buffers, bufferevents and listeners on the reactor have at most 1,200" {
+  run -0 "$ROOT/scripts/lib/count-code" "$ROOT"/chapters/17-reactor/stream/*.[ch]
+  ((${lines[-1]%% *} <= 1200)) || fail "$output"
+}

@@ -1,5 +1,7 @@
 /* rare-buffers.c -- calls on buffers that few programs need
  */
+#include <string.h>
+
 #include "../stream/stream.h"
 
 #include <event2/buffer_compat.h>
@@ -27,6 +29,43 @@ size_t evbuffer_add_iovec(
         added += vectors[i].iov_len;
     }
     return added;
+}
+
+/* A chunk that is made for this leaves its room in front. */
+int evbuffer_prepend(struct evbuffer *buf, const void *data, size_t size)
+{
+    struct chunk *first = TAILQ_FIRST(&buf->chunks);
+
+    if (buf->frozen_front)
+        return -1;
+    if (!first || first->bytes != first->own_bytes || first->references > 1 ||
+        first->start < size) {
+        first = chunk_new_(size);
+        if (!first)
+            return -1;
+        first->start = first->size;
+        TAILQ_INSERT_HEAD(&buf->chunks, first, next);
+    }
+    first->start -= size;
+    first->length += size;
+    memcpy(first->bytes + first->start, data, size);
+    changed_(buf, size, 0);
+    return 0;
+}
+
+int evbuffer_prepend_buffer(struct evbuffer *to, struct evbuffer *from)
+{
+    size_t size = from->length;
+
+    if (size == 0 || to == from)
+        return 0;
+    if (to->frozen_front || from->frozen_front)
+        return -1;
+    TAILQ_CONCAT(&from->chunks, &to->chunks, next);
+    TAILQ_CONCAT(&to->chunks, &from->chunks, next);
+    changed_(from, 0, size);
+    changed_(to, size, 0);
+    return 0;
 }
 
 int evbuffer_write(struct evbuffer *buf, evutil_socket_t fd)
@@ -63,30 +102,6 @@ int evbuffer_cb_clear_flags(
 {
     entry->flags &= ~(flags & EVBUFFER_CB_ENABLED);
     return 0;
-}
-
-/* The other buffer keeps its bytes; both show them. */
-int evbuffer_add_buffer_reference(struct evbuffer *to, struct evbuffer *from)
-{
-    struct evbuffer *all = to == from && from->length ? NULL : evbuffer_new();
-    struct chunk *chunk, *copy;
-    int status = all ? 0 : -1;
-
-    if (!all)
-        return -1;
-    TAILQ_FOREACH (chunk, &from->chunks, next) {
-        copy = chunk->length ? chunk_show_(chunk, chunk->bytes + chunk->start,
-                                   chunk->length)
-                             : NULL;
-        if (copy) {
-            TAILQ_INSERT_TAIL(&all->chunks, copy, next);
-            all->length += copy->length;
-        }
-    }
-    if (all->length < from->length || evbuffer_add_buffer(to, all) < 0)
-        status = -1;
-    evbuffer_free(all);
-    return status;
 }
 
 size_t evbuffer_get_contiguous_space(const struct evbuffer *buf)

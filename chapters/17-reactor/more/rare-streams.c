@@ -83,7 +83,9 @@ void evconnlistener_set_cb(
 
     listener->callback = callback;
     listener->arg = arg;
-    if (waits)
+    if (!callback)
+        event_del(&listener->ev);
+    else if (waits)
         evconnlistener_enable(listener);
 }
 
@@ -134,4 +136,42 @@ int bufferevent_set_max_single_read(struct bufferevent *bev, size_t size)
 {
     of_(bev)->max_read = size == 0 || size > EV_SSIZE_MAX ? MAX_AT_ONCE : size;
     return 0;
+}
+
+int bufferevent_write_buffer(struct bufferevent *bev, struct evbuffer *buf)
+{
+    return evbuffer_add_buffer(bev->output, buf);
+}
+
+int bufferevent_read_buffer(struct bufferevent *bev, struct evbuffer *buf)
+{
+    return evbuffer_add_buffer(buf, bev->input);
+}
+
+/* As with libevent, it does nothing to a socket: what has to be sent goes when
+ * it can. */
+int bufferevent_flush(
+    struct bufferevent *bev, short events, enum bufferevent_flush_mode mode)
+{
+    struct stream *partner = of_(bev)->partner;
+
+    if (!partner)
+        return bev->be_ops == &socket_ops_ ? 0 : -1;
+    if (mode == BEV_NORMAL)
+        return 0;
+    if (events & EV_READ)
+        pair_transfer_(&partner->bev, bev, 1);
+    if (events & EV_WRITE)
+        pair_transfer_(bev, &partner->bev, 1);
+    if (mode == BEV_FINISHED)
+        stream_event_(&partner->bev,
+            BEV_EVENT_EOF | (events & EV_READ ? BEV_EVENT_WRITING : 0) |
+                (events & EV_WRITE ? BEV_EVENT_READING : 0),
+            0);
+    return 0;
+}
+
+struct bufferevent *bufferevent_pair_get_partner(struct bufferevent *bev)
+{
+    return of_(bev)->partner ? &of_(bev)->partner->bev : NULL;
 }

@@ -42,23 +42,6 @@ struct chunk *chunk_new_(size_t size)
     return chunk;
 }
 
-/* A chunk that shows bytes of another one, or of the program (no owner). It
- * never writes to them. */
-struct chunk *chunk_show_(struct chunk *owner, void *bytes, size_t size)
-{
-    struct chunk *chunk = alloc_(sizeof(*chunk));
-
-    if (!chunk)
-        return NULL;
-    chunk->bytes = bytes;
-    chunk->size = chunk->length = size;
-    chunk->references = 1;
-    chunk->owner = owner && owner->owner ? owner->owner : owner;
-    if (chunk->owner)
-        chunk->owner->references++;
-    return chunk;
-}
-
 void chunk_free_(struct chunk *chunk)
 {
     if (--chunk->references)
@@ -169,44 +152,6 @@ size_t evbuffer_get_length(const struct evbuffer *buf)
     return buf->length;
 }
 
-/* A chunk that is made for this leaves its room in front. */
-int evbuffer_prepend(struct evbuffer *buf, const void *data, size_t size)
-{
-    struct chunk *first = TAILQ_FIRST(&buf->chunks);
-
-    if (buf->frozen_front)
-        return -1;
-    if (!first || first->bytes != first->own_bytes || first->references > 1 ||
-        first->start < size) {
-        first = chunk_new_(size);
-        if (!first)
-            return -1;
-        first->start = first->size;
-        TAILQ_INSERT_HEAD(&buf->chunks, first, next);
-    }
-    first->start -= size;
-    first->length += size;
-    memcpy(first->bytes + first->start, data, size);
-    changed_(buf, size, 0);
-    return 0;
-}
-
-/* The bytes stay where they are. */
-int evbuffer_add_reference(struct evbuffer *buf, const void *data, size_t size,
-    evbuffer_ref_cleanup_cb cleanup, void *arg)
-{
-    struct chunk *chunk =
-        buf->frozen_end ? NULL : chunk_show_(NULL, (void *)data, size);
-
-    if (!chunk)
-        return -1;
-    chunk->cleanup = cleanup;
-    chunk->cleanup_arg = arg;
-    TAILQ_INSERT_TAIL(&buf->chunks, chunk, next);
-    changed_(buf, size, 0);
-    return 0;
-}
-
 int evbuffer_drain(struct evbuffer *buf, size_t size)
 {
     if (buf->length == 0)
@@ -259,31 +204,18 @@ int evbuffer_remove(struct evbuffer *buf, void *data, size_t size)
     return got > 0 && evbuffer_drain(buf, (size_t)got) < 0 ? -1 : (int)got;
 }
 
-/* All chunks of one buffer go to an end of another. */
-static int move(struct evbuffer *to, struct evbuffer *from, int at_front)
+int evbuffer_add_buffer(struct evbuffer *to, struct evbuffer *from)
 {
     size_t size = from->length;
 
     if (size == 0 || to == from)
         return 0;
-    if ((at_front ? to->frozen_front : to->frozen_end) || from->frozen_front)
+    if (to->frozen_end || from->frozen_front)
         return -1;
-    if (at_front)
-        TAILQ_CONCAT(&from->chunks, &to->chunks, next);
     TAILQ_CONCAT(&to->chunks, &from->chunks, next);
     changed_(from, 0, size);
     changed_(to, size, 0);
     return 0;
-}
-
-int evbuffer_add_buffer(struct evbuffer *to, struct evbuffer *from)
-{
-    return move(to, from, 0);
-}
-
-int evbuffer_prepend_buffer(struct evbuffer *to, struct evbuffer *from)
-{
-    return move(to, from, 1);
 }
 
 /* Whole chunks are moved; of the last one, a part is copied. */

@@ -262,14 +262,6 @@ int bufferevent_disable(struct bufferevent *bev, short events)
     return stop(bev, events);
 }
 
-/* As with libevent, it does nothing to a socket: what has to be sent goes when
- * it can. */
-int bufferevent_flush(
-    struct bufferevent *bev, short events, enum bufferevent_flush_mode mode)
-{
-    return bev->be_ops->flush ? bev->be_ops->flush(bev, events, mode) : 0;
-}
-
 struct evbuffer *bufferevent_get_input(struct bufferevent *bev)
 {
     return bev->input;
@@ -285,19 +277,9 @@ int bufferevent_write(struct bufferevent *bev, const void *data, size_t size)
     return evbuffer_add(bev->output, data, size);
 }
 
-int bufferevent_write_buffer(struct bufferevent *bev, struct evbuffer *buf)
-{
-    return evbuffer_add_buffer(bev->output, buf);
-}
-
 size_t bufferevent_read(struct bufferevent *bev, void *data, size_t size)
 {
     return (size_t)evbuffer_remove(bev->input, data, size);
-}
-
-int bufferevent_read_buffer(struct bufferevent *bev, struct evbuffer *buf)
-{
-    return evbuffer_add_buffer(buf, bev->input);
 }
 
 int bufferevent_set_timeouts(struct bufferevent *bev,

@@ -6,8 +6,6 @@
  */
 #include "stream.h"
 
-static const struct bufferevent_ops pair_ops;
-
 static void read_timeout_cb(evutil_socket_t fd, short what, void *arg)
 {
     stream_stop_(arg, EV_READ, BEV_EVENT_TIMEOUT);
@@ -19,14 +17,15 @@ static void write_timeout_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 /* Up to the reader's high-water mark, or all of it. */
-static void transfer(struct bufferevent *from, struct bufferevent *to, int all)
+void pair_transfer_(
+    struct bufferevent *from, struct bufferevent *to, int beyond_mark)
 {
     size_t length = evbuffer_get_length(from->output);
     size_t high = to->wm_read.high, held = evbuffer_get_length(to->input);
 
     if (high && held < high)
-        length = length < high - held ? length : high - held;
-    else if (high && !all)
+        length = least_(length, high - held);
+    else if (high && !beyond_mark)
         return;
     evbuffer_unfreeze(from->output, 1);
     evbuffer_unfreeze(to->input, 0);
@@ -49,7 +48,7 @@ static void talk(struct stream *from, struct stream *to)
     if (from && to && from->bev.enabled & EV_WRITE &&
         to->bev.enabled & EV_READ && !to->too_full &&
         evbuffer_get_length(from->bev.output))
-        transfer(&from->bev, &to->bev, 0);
+        pair_transfer_(&from->bev, &to->bev, 0);
 }
 
 static void output_cb(
@@ -69,28 +68,7 @@ static void pair_enabled(struct bufferevent *bev, short events)
         talk(of_(bev), of_(bev)->partner);
 }
 
-static int pair_flush(
-    struct bufferevent *bev, short events, enum bufferevent_flush_mode mode)
-{
-    struct stream *partner = of_(bev)->partner;
-
-    if (!partner)
-        return -1;
-    if (mode == BEV_NORMAL)
-        return 0;
-    if (events & EV_READ)
-        transfer(&partner->bev, bev, 1);
-    if (events & EV_WRITE)
-        transfer(bev, &partner->bev, 1);
-    if (mode == BEV_FINISHED)
-        stream_event_(&partner->bev,
-            BEV_EVENT_EOF | (events & EV_READ ? BEV_EVENT_WRITING : 0) |
-                (events & EV_WRITE ? BEV_EVENT_READING : 0),
-            0);
-    return 0;
-}
-
-static const struct bufferevent_ops pair_ops = {pair_enabled, pair_flush};
+static const struct bufferevent_ops pair_ops = {pair_enabled};
 
 static struct stream *half_new(struct event_base *base, int options)
 {
@@ -119,12 +97,4 @@ int bufferevent_pair_new(
     pair[0] = &one->bev;
     pair[1] = &two->bev;
     return 0;
-}
-
-struct bufferevent *bufferevent_pair_get_partner(struct bufferevent *bev)
-{
-    struct stream *partner =
-        bev->be_ops == &pair_ops ? of_(bev)->partner : NULL;
-
-    return partner ? &partner->bev : NULL;
 }

@@ -113,7 +113,7 @@ static void assign(struct bufferevent *bev, evutil_socket_t fd)
         &bev->ev_write, bev->ev_base, fd, EV_WRITE | EV_PERSIST, write_cb, bev);
 }
 
-const struct bufferevent_ops socket_ops_ = {NULL, NULL};
+const struct bufferevent_ops socket_ops_ = {NULL};
 
 struct bufferevent *bufferevent_socket_new(
     struct event_base *base, evutil_socket_t fd, int options)

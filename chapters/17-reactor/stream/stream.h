@@ -12,8 +12,8 @@
  *   pair.c         two bufferevents that talk to each other
  *   listener.c     accepting connections
  *
- * What few programs call is in more/: file-segments.c, rare-buffers.c,
- * rare-streams.c, search.c; and util.c, which is not about streams.
+ * What only tours of the API call is in more/: rare-buffers.c, rare-streams.c,
+ * search.c, share.c; and util.c, which is not about streams.
  */
 #ifndef STREAM_H
 #define STREAM_H
@@ -71,7 +71,6 @@ static inline int is_passing_(int error)
 
 /* buffer.c */
 struct chunk *chunk_new_(size_t size);
-struct chunk *chunk_show_(struct chunk *owner, void *bytes, size_t size);
 void chunk_free_(struct chunk *chunk);
 struct chunk *chunk_at_(const struct evbuffer *buf, size_t *position);
 void changed_(struct evbuffer *buf, size_t added, size_t deleted);
@@ -83,12 +82,9 @@ ev_ssize_t find_byte_(
 /* As many bytes are read or written at once, unless the program says it. */
 enum { MAX_AT_ONCE = 16384 };
 
-/* A kind of bufferevent: what is to be done when a direction was enabled, and
- * at bufferevent_flush. NULL: nothing. */
+/* A kind of bufferevent: what is to be done when a direction was enabled. */
 struct bufferevent_ops {
     void (*enabled)(struct bufferevent *bev, short events);
-    int (*flush)(struct bufferevent *bev, short events,
-        enum bufferevent_flush_mode mode);
 };
 
 struct stream {
@@ -128,5 +124,9 @@ int stream_add_(struct event *ev, const struct timeval *timeout);
 void stream_event_(struct bufferevent *bev, short what, int options);
 void stream_stop_(struct bufferevent *bev, short direction, short what);
 extern const struct bufferevent_ops socket_ops_;
+
+/* pair.c */
+void pair_transfer_(
+    struct bufferevent *from, struct bufferevent *to, int beyond_mark);
 
 #endif

@@ -1,4 +1,4 @@
-/* file-segments.c -- files that a buffer shows
+/* share.c -- memory and files that a buffer shows but does not own
  *
  * A file is mapped, or read if that cannot be. (libevent can also send one with
  * sendfile; that is left out.)
@@ -8,6 +8,63 @@
 #include <unistd.h>
 
 #include "../stream/stream.h"
+
+/* A chunk that shows bytes of another one, or of the program (no owner). It
+ * never writes to them. */
+static struct chunk *chunk_show(struct chunk *owner, void *bytes, size_t size)
+{
+    struct chunk *chunk = alloc_(sizeof(*chunk));
+
+    if (!chunk)
+        return NULL;
+    chunk->bytes = bytes;
+    chunk->size = chunk->length = size;
+    chunk->references = 1;
+    chunk->owner = owner && owner->owner ? owner->owner : owner;
+    if (chunk->owner)
+        chunk->owner->references++;
+    return chunk;
+}
+
+/* The bytes stay where they are. */
+int evbuffer_add_reference(struct evbuffer *buf, const void *data, size_t size,
+    evbuffer_ref_cleanup_cb cleanup, void *arg)
+{
+    struct chunk *chunk =
+        buf->frozen_end ? NULL : chunk_show(NULL, (void *)data, size);
+
+    if (!chunk)
+        return -1;
+    chunk->cleanup = cleanup;
+    chunk->cleanup_arg = arg;
+    TAILQ_INSERT_TAIL(&buf->chunks, chunk, next);
+    changed_(buf, size, 0);
+    return 0;
+}
+
+/* The other buffer keeps its bytes; both show them. */
+int evbuffer_add_buffer_reference(struct evbuffer *to, struct evbuffer *from)
+{
+    struct evbuffer *all = to == from && from->length ? NULL : evbuffer_new();
+    struct chunk *chunk, *copy;
+    int status = all ? 0 : -1;
+
+    if (!all)
+        return -1;
+    TAILQ_FOREACH (chunk, &from->chunks, next) {
+        copy = chunk->length ? chunk_show(chunk, chunk->bytes + chunk->start,
+                                   chunk->length)
+                             : NULL;
+        if (copy) {
+            TAILQ_INSERT_TAIL(&all->chunks, copy, next);
+            all->length += copy->length;
+        }
+    }
+    if (all->length < from->length || evbuffer_add_buffer(to, all) < 0)
+        status = -1;
+    evbuffer_free(all);
+    return status;
+}
 
 struct evbuffer_file_segment {
     int references;
