@@ -27,6 +27,9 @@ struct event_base *event_base_new_with_config(const struct event_config *config)
     if (!(base->flags & EVENT_BASE_FLAG_IGNORE_ENV) &&
         secure_getenv("EVENT_PRECISE_TIMER"))
         base->flags |= EVENT_BASE_FLAG_PRECISE_TIMER;
+    base->clock = base->flags & EVENT_BASE_FLAG_PRECISE_TIMER
+                      ? CLOCK_MONOTONIC
+                      : CLOCK_MONOTONIC_COARSE;
     base->limits = config->limits;
     base->running_priority = -1;
     base->epoll = base->timerfd = base->signals.pipe[0] = -1;

@@ -43,7 +43,7 @@
 enum { IO_EVENTS = EV_READ | EV_WRITE | EV_CLOSED };
 enum { ONE_SHOT, OF_SIGNAL, PERSISTENT }; /* ev_kind */
 
-typedef int64_t usec_t; /* of CLOCK_MONOTONIC, or a difference */
+typedef int64_t usec_t; /* of the base's clock, or a difference */
 #define NEVER INT64_MIN
 
 struct timer {
@@ -96,7 +96,8 @@ struct event_base {
     struct once_list once; /* of event_base_once, not yet fired */
 
     usec_t cached;          /* the time of this round, or 0 */
-    usec_t wall_offset;     /* time of day minus CLOCK_MONOTONIC */
+    clockid_t clock;        /* CLOCK_MONOTONIC, or CLOCK_MONOTONIC_COARSE */
+    usec_t wall_offset;     /* time of day minus that */
     usec_t offset_read;     /* when that was read */
     struct timeval *common; /* time-outs that were declared common */
     int common_count;

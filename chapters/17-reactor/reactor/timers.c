@@ -1,7 +1,10 @@
 /* timers.c -- the clock of a base, and a heap of timers
  *
- * The clock is CLOCK_MONOTONIC, which no step of the time of day moves. It is
- * read once a round, and the callbacks of the round all see that time.
+ * The clock is monotonic: no step of the time of day moves it. It is read once
+ * a round, and the callbacks of the round all see that time. As libevent, a
+ * base reads CLOCK_MONOTONIC_COARSE, the time of the kernel's last tick, which
+ * costs a third of an exact time. A timer may be early by a tick then (1 to 10
+ * ms); EVENT_BASE_FLAG_PRECISE_TIMER asks for CLOCK_MONOTONIC.
  *
  * A node of the heap has four children: the heap is half as deep as a binary
  * one, and four children lie side by side in memory. A node holds the time
@@ -50,7 +53,7 @@ static usec_t read_clock(clockid_t clock)
 
 usec_t now_(struct event_base *base)
 {
-    usec_t now = base->cached ? base->cached : read_clock(CLOCK_MONOTONIC);
+    usec_t now = base->cached ? base->cached : read_clock(base->clock);
 
     if (!base->offset_read || now - base->offset_read > OFFSET_AGE) {
         base->wall_offset = read_clock(CLOCK_REALTIME) - now;
