@@ -348,6 +348,53 @@ write_much() { # TIMES SIGNAL
   assert_output ""
 }
 
+# Abort where an event is added while libevent reports something.
+write_wrapper() { # FILE
+  cat >"$1" <<'END'
+#include <stdlib.h>
+#include <event2/event.h>
+
+static event_log_cb callback;
+static int within;
+
+void __real_event_set_log_callback(event_log_cb);
+int __real_event_add(struct event *, const struct timeval *);
+
+static void report(int severity, const char *text)
+{
+    within++;
+    callback(severity, text);
+    within--;
+}
+
+void __wrap_event_set_log_callback(event_log_cb chosen)
+{
+    callback = chosen;
+    __real_event_set_log_callback(report);
+}
+
+int __wrap_event_add(struct event *event, const struct timeval *time)
+{
+    if (within)
+        abort();
+    return __real_event_add(event, time);
+}
+END
+}
+
+@test "hardened-server calls nothing of libevent while it reports something, and writes its lines later (HS38 HS39)" {
+  write_wrapper "$BATS_TEST_TMPDIR/wrapper.c"
+  build_own hardened-server "" -Wl,--wrap=event_add,--wrap=event_set_log_callback "$BATS_TEST_TMPDIR/wrapper.c"
+  ulimit -c 0
+  start_with_unread_log --log=debug --idle=2
+  # More lines than fit into the pipe and the ring, all of them libevent's.
+  write_much 300 0
+  cat <&7 >"$BATS_TEST_TMPDIR/read" 3>&- &
+  OTHERS+=($!)
+  LOG=$BATS_TEST_TMPDIR/read
+  wait_for_line "^warning: [0-9]+ lines of the log were dropped$"
+}
+
 @test "hardened-server goes on when no process reads its output" {
   serves_with_a_full_pipe hardened-server
 }
@@ -511,6 +558,7 @@ start_activated() { # PID-TO-NAME
   run systemd-analyze --man=no verify "$BATS_TEST_TMPDIR"/units/*
   assert_output ""
   run -0 systemd-analyze security --offline=yes --threshold=20 "$BATS_TEST_TMPDIR/units/hardened-server.service"
+  assert_line --regexp '^✓ IPAddressDeny= '
 }
 
 # --- the end ---

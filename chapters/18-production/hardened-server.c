@@ -44,8 +44,7 @@ struct server {
     struct event *tick;
     unsigned tick_length;        /* ms */
     unsigned watchdog;           /* ms, or 0: none */
-    int reserve;                 /* a descriptor to give away, or -1 */
-    unsigned long no_descriptor; /* clients that were refused with it */
+    unsigned long no_descriptor; /* clients that were refused for that */
     unsigned most;               /* clients at a time so far */
     struct settings settings;
     struct clients clients;
@@ -171,6 +170,7 @@ static void sweep_cb(evutil_socket_t fd, short what, void *arg)
             server->no_descriptor - told);
     told = server->no_descriptor;
     service_keep_reserve();
+    log_tick();
     if (server->watchdog > 0)
         service_notify("WATCHDOG=1");
 }

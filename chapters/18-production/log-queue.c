@@ -39,6 +39,7 @@ static struct {
     enum log_level most;
     struct event *room;     /* pending while the descriptor takes no more */
     bool waiting;           /* for it, or for the base at the start */
+    bool within;            /* libevent, which is not to be called then */
     unsigned first, length; /* the bytes that wait, in the ring */
     unsigned long dropped;  /* lines */
     unsigned long told;     /* of these, in a notice */
@@ -125,11 +126,13 @@ static void append_notice(void)
 }
 
 /* Wait for room if something is left. Set WAITING first: event_add itself may
- * log a line. Without a base, or if it fails, the next line tries again. */
+ * log a line. Without a base, within libevent, or if it fails, the next line or
+ * the next tick tries again. */
 static void flush_or_wait(void)
 {
     flush();
-    if (the_log.length == 0 || !the_log.room || the_log.waiting)
+    if (the_log.length == 0 || !the_log.room || the_log.waiting ||
+        the_log.within)
         return;
     the_log.waiting = true;
     the_log.waiting =
@@ -202,19 +205,30 @@ void log_events(struct event_base *base)
     free(text);
 }
 
-/* What libevent reports; it calls this in the middle of its functions. */
+void log_tick(void)
+{
+    if (!the_log.waiting)
+        flush_or_wait();
+}
+
+/* What libevent reports. It calls this in the middle of its functions, so none
+ * of them may be called here. */
 static void libevent_cb(int severity, const char *text)
 {
     static const enum log_level levels[] = {
         LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARNING, LEVEL_ERROR};
 
+    the_log.within = true;
     log_line(levels[severity & 3], "libevent: %s", text);
+    the_log.within = false;
 }
 
 /* libevent cannot go on. Its reason is the last line of the log; a core file
- * tells the rest. */
+ * tells the rest. The event is left as it is, for libevent may be at work on
+ * it. */
 static void fatal_cb(int error)
 {
+    the_log.room = NULL;
     log_close();
     abort();
 }

@@ -29,6 +29,10 @@ bool log_attach(struct event_base *base);
 __attribute__((format(printf, 2, 3))) void log_line(
     enum log_level level, const char *format, ...);
 
+/* To be called now and then from the loop: lines of libevent itself cannot wait
+ * for room, since it must not be called while it reports something. */
+void log_tick(void);
+
 /* Write every event of BASE. */
 void log_events(struct event_base *base);
 
