@@ -4,7 +4,7 @@ setup() {
   load lib/servers
   CAPITALS=yes
   [[ ! ${UNDER-} && $BUILD != */asan ]] || skip "the page is about plain builds"
-  cd "$BATS_TEST_TMPDIR" || return
+  mkdir "$BATS_TEST_TMPDIR/faulty" && cd "$BATS_TEST_TMPDIR/faulty" || return
   cp "$ROOT"/chapters/18-production/*.[ch] .
 }
 
@@ -23,8 +23,18 @@ typed() { # BEGIN FILE...
 # Put a fault in with the page's line, and start the server.
 start_faulty() { # BEGIN-OF-THE-LINE [FLAG...]
   typed "$1"
-  cc -g "${@:2}" -o hardened-server ./*.c -levent_core
+  cc -g "${@:2}" -o ../hardened-server ./*.c -levent_core
   start hardened-server
+}
+
+# In these functions the page shows the lines that stand in a call stack here.
+assert_page_shows() { # CALL-STACK FUNCTION...
+  local function line
+  for function in "${@:2}"; do
+    line=$(grep -oE " in ${function}[ (].*" <<<"$1" | grep -oE '[a-z-]+\.c:[0-9]+' | head -n 1)
+    [[ $line ]] || fail "no line for $function"
+    grep -qE " in ${function}[ (](.*[ /])?$line\$" "$ROOT/chapters/18-production/FAULTS.md" || fail "$function is at $line"
+  done
 }
 
 @test "the page on faults finds a callback that sleeps with gdb" {
@@ -34,17 +44,22 @@ start_faulty() { # BEGIN-OF-THE-LINE [FLAG...]
   wait_for grep -qE 'nanosleep|hrtimer|restart' "/proc/$PID/wchan"
   run gdb -p "$PID" -batch -ex bt
   assert_output --regexp 'nanosleep.* in read_cb \(.*event_base_loop'
+  assert_page_shows "$output" read_cb main
 }
 
 @test "the page on faults finds a spin at the end of a file with strace" {
   typed "sed '/\"client closed\""
-  cc -g -o echo-server spin.c -levent_core
+  cc -g -o ../echo-server ../spin.c -levent_core
   start echo-server
   open_client 5
   close_client 5
   trace -e trace=recvfrom
-  wait_for grep -q 'recvfrom(.*, "", 65536, 0, NULL, NULL) *= 0' trace
-  (($(grep -c 'recvfrom(.*, "", 65536' trace) >= 1)) || fail "no spin"
+  wait_for grep -q 'recvfrom(.*, "", 65536, 0, NULL, NULL) *= 0' ../trace
+  kill "${OTHERS[-1]}"
+  wait_for eval 'grep -q "^TracerPid:[[:blank:]]*0$" "/proc/$PID/status"'
+  gdb -p "$PID" -batch -ex 'frame function main' -ex 'call (void) event_base_dump_events(server.base, stdout)'
+  wait_for_line '^Active events:$'
+  (($(count_lines '^  0x[0-9a-f]+ \[fd +[0-9]+\] Read Persist$') >= 2)) || fail "no event of the client"
 }
 
 @test "the page on faults finds a leak with AddressSanitizer" {
@@ -53,7 +68,7 @@ start_faulty() { # BEGIN-OF-THE-LINE [FLAG...]
   kill -TERM "$PID"
   assert_exit 99
   run -0 grep -E 'leak of [0-9]+ byte\(s\) in 3 object' "$LOG"
-  run -0 grep -E ' in place_of ' "$LOG"
+  assert_page_shows "$(<"$LOG")" place_of gate_enter pass_gate
 }
 
 @test "the page on faults finds what is used after it was freed, in a core file" {
@@ -73,6 +88,7 @@ start_faulty() { # BEGIN-OF-THE-LINE [FLAG...]
   wait_for grep -q '^\$1 = ' report
   run -0 cat report
   assert_output --regexp 'SIGSEGV.* in queued_output \(.* in event_cb \('
+  assert_page_shows "$output" queued_output event_cb
 }
 
 @test "the page on faults makes a loop slow by a line that compiles" {
