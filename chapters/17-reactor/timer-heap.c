@@ -1,4 +1,4 @@
-/* timer-heap.c -- timers in a heap, whose top says how long epoll_wait waits.
+/* timer-heap.c -- timers in a heap, whose top says how long to wait.
  *
  * Build: cc -o timer-heap timer-heap.c
  * Run:   ./timer-heap
