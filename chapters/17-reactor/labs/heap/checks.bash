@@ -42,17 +42,14 @@ check 1 "How it works" fires_on_time \
   "a timer does not fire early, and not late" \
   "定时器不提前触发，也不推迟"
 fires_on_time() {
-  local began
   step "a timer fires, not before $SOON ms have passed" "定时器触发，不早于 $SOON 毫秒"
   launch
-  now_ms
-  began=$MS
   type_at_once "add a $SOON\nadd b $LATER\nadd far $FAR\n"
   expect_line '^fired a$'
-  not_before $((began + SOON))
+  not_before $((SAID + SOON))
   step "the next one, not before $LATER ms" "下一个，不早于 $LATER 毫秒"
   expect_line '^fired b$'
-  not_before $((began + LATER))
+  not_before $((SAID + LATER))
   step "lines that come meanwhile do not make a timer fire" "其间到来的行不会让定时器触发"
   type_in 'count\n'
   expect_line '^count 1$'
@@ -123,7 +120,8 @@ costs_little() {
   end_now
   launch
   move_around "$CROWD"
-  ((TIME < 25 * few)) || fail "it costs 25 times as much, or more" "代价达到 25 倍或者更多"
+  ((few == 0 || TIME < 25 * few)) || # 0: not every kernel counts it
+    fail "it costs 25 times as much, or more" "代价达到 25 倍或者更多"
 }
 
 check 1 "What goes wrong" memory_comes_back \
@@ -175,11 +173,14 @@ type_at_once() { # TEXT
 }
 
 # The program finds the whole file in its input at once: 60,000 bytes at most. It reads
-# 16,000 of them at a time, and their lines count from the same moment.
+# 16,000 of them at a time, and their lines count from the same moment. Sets SAID to a time
+# before that.
 type_file() { # FILE
   settle
   hold
   cat "$1" >&"$STDIN"
+  now_ms
+  SAID=$MS
   signal CONT
 }
 
@@ -231,7 +232,7 @@ expect_played() {
 # With so many timers, move one from its place in the heap to another, 10,000 times. Sets
 # TIME to the processor time of that, in nanoseconds: see proc(5), schedstat.
 move_around() { # TIMERS
-  local before after
+  local before
   awk -v seed="$SEED" -v timers="$1" -v far="$FAR" 'BEGIN {
     srand(seed)
     for (i = 0; i < timers; i++) print "add n" i, far + int(1000000 * rand())
@@ -247,11 +248,16 @@ move_around() { # TIMERS
     print "count"
   }' >"$WORK/script"
   settle
-  read -r before _ <"/proc/$PID/schedstat"
+  find_processor_time
+  before=$TIME
   type_much "$WORK/script"
   expect_line "^count $1\$" 2
-  read -r after _ <"/proc/$PID/schedstat"
-  TIME=$((after - before))
+  find_processor_time
+  TIME=$((TIME - before))
+}
+
+find_processor_time() {
+  { read -r TIME _ <"/proc/$PID/schedstat"; } 2>/dev/null || TIME=0
 }
 
 # Return when the program has read the file, except what the pipe holds.
@@ -285,7 +291,8 @@ times_asleep() {
   done <"/proc/$PID/status"
 }
 
+# Our clock may be corrected meanwhile.
 not_before() { # MS
   now_ms
-  ((MS >= $1)) || fail "the timer fired too early" "定时器触发得太早"
+  ((MS >= $1 - 5)) || fail "the timer fired too early" "定时器触发得太早"
 }
