@@ -4,7 +4,7 @@
 lab mend 4 40
 : "${A:=a}" "${B:=b}" "${C:=c}" "${P:=p}" "${DUE:=100}" "${LATE:=40}"
 
-check 2 "How it works" queue_changes \
+check 2 "Stage 5: priorities" queue_changes \
   "each callback in the queue runs once, whatever the callbacks before it have done" \
   "不论前面的回调做了什么，队列中的每个回调都运行一次"
 queue_changes() {
@@ -44,7 +44,7 @@ queue_changes() {
   prints "0 $A active" "0 $B active"
 }
 
-check 1 "How it works" deleted_stays_deleted \
+check 1 "Stage 5: priorities" deleted_stays_deleted \
   "an event that is deleted while it waits in the queue does not run" \
   "在队列中等待时被删除的事件不再运行"
 deleted_stays_deleted() {
@@ -114,7 +114,7 @@ frees_itself() {
   prints "$DUE $A timeout" "$((3 * DUE)) $B timeout"
 }
 
-check 2 "What goes wrong" descriptors_get_their_turn \
+check 2 "Stage 3: the timer heap" descriptors_get_their_turn \
   "an event that adds itself again with 0 ms runs once a round, and descriptors are looked at in between" \
   "以 0 毫秒重新添加自己的事件，一轮只运行一次，其间会检查描述符"
 descriptors_get_their_turn() {
@@ -143,7 +143,7 @@ descriptors_get_their_turn() {
   prints "10 $A timeout" "10 $B timeout" "10 $P read" "40 $C timeout"
 }
 
-check 1 "How it works" fires_once \
+check 1 "Stage 3: the timer heap" fires_once \
   "an event without \"persist\" is not pending any more when its callback runs" \
   "没有 persist 的事件，在回调运行时已不再未决"
 fires_once() {
@@ -187,7 +187,7 @@ fires_once() {
   prints "0 $A timeout" "$DUE $B timeout"
 }
 
-check 2 "What goes wrong" keeps_time \
+check 2 "Stage 3: the timer heap" keeps_time \
   "a persistent event keeps its times when it runs late" \
   "反复触发的事件即使运行晚了，之后仍按原来的时刻触发"
 keeps_time() {
