@@ -207,7 +207,7 @@ prove_machine() {
   [[ ! -f $known || $(<"$known") != "$state" || ! $(find "$known" -mmin -60) ]] || return 0
   (
     NAME=probe LIBRARIES=-levent_core RESULTS=$ROOM/records
-    SOURCE=$HERE/probe.c FOLDER=$ROOM/probe
+    SOURCE=$HERE/probe.c FOLDER=$ROOM/probe LAB=$ROOM/probe
     # The program is right, so the limits need only end a hang: a busy machine is not at fault.
     PATIENCE=100 CHECK_S=30
     mkdir -p "$FOLDER" "$ROOM/work"

@@ -42,6 +42,13 @@
 #   expect_not_blocked             the first word to the second
 #   expect_no_wakeups [MS]       nothing wakes the idle program: it does not poll
 #
+#   build_with_library timers    a lab that asks for a library: its program programs/timers.c
+#                                  with the student's file; what that lacks fails the check
+#   run_both [ARG...]              runs it with the student's file and on libevent;
+#   expect_same_part order         what it prints below the line "order:" is the same; with
+#                                  TRIES=4, in one run of four
+#   ignore_leaks                 leaks are another check's affair; before the program starts
+#
 # A leak on the error path: find_all_leaks; start; reset_many 8 'hello\n';
 # expect_descriptors_back (after note_resources); stop_cleanly.
 #
@@ -413,6 +420,98 @@ expect_error() { # REGEX: a line on standard error
     detail came "$(tail -n 2 "$WORK/stderr" | mask_port | escape | head -c 200)"
     fail
   }
+}
+
+# --- a library in place of libevent ---
+
+# Build a program of the lab's folder programs/ with the student's file. What the file
+# lacks costs the checks that need it, and no other. A program that cannot be built with
+# libevent is not the student's fault: the check then gives no result.
+build_with_library() { # PROGRAM
+  local log=$WORK/build.log
+  UNDER_TEST=$1
+  link_with_libevent "$1" >"$log" 2>&1 || {
+    { echo "$1.c cannot be built with libevent:" && tail -n 4 "$log"; } >&2
+    exit 125
+  }
+  link_with_library "$1" >"$log" 2>&1 || {
+    tell_what_it_lacks "$log"
+    fail
+  }
+}
+
+tell_what_it_lacks() { # LOG
+  local names
+  names=$(sed -nE "s/.*undefined reference to [\`'‘]([A-Za-z0-9_]+)['’].*/\1/p" "$1" | awk '!seen[$0]++' | paste -s -d ' ')
+  if [[ $names ]]; then
+    detail_why "$NAME.c lacks ${names// /, }" "$NAME.c 缺少 ${names// /、}"
+  elif grep -q 'multiple definition of .main' "$1"; then
+    detail_why "$NAME.c is to be a library, and has a main" "$NAME.c 应当是一个库，却有 main"
+  else
+    detail_why "the program cannot be linked with $NAME.c" "程序无法与 $NAME.c 链接"
+    grep -E 'error|multiple definition' "$1" | head -n 3 | cut -c 1-160 | tr '\t' ' ' | sed $'s/^/shown\t/' >>"$WORK/details"
+  fi
+}
+
+# Run the program that was built on libevent, and then with the student's file. Its
+# output has parts, each below a line "NAME:".
+run_both() { # [ARG...]
+  BOTH=("$@")
+  run_on_libevent "$UNDER_TEST" "$@" >"$WORK/expected" 2>"$WORK/words" || {
+    { echo "$UNDER_TEST $* fails on libevent:" && tail -n 4 "$WORK/words"; } >&2
+    exit 125
+  }
+  record program "$UNDER_TEST $*"
+  [[ ! $RUN || $WAITED ]] || kill -KILL "$RUN"
+  launch "$@"
+  end_input
+  STATUS=
+  ! until_true has_ended "$RUN" || await_status
+}
+
+# A part is the same with the student's file as on libevent, and the program has gone on
+# after it, or ended with status 0. What depends on time may be tried several times: a
+# busy machine delays either side.
+expect_same_part() { # NAME
+  local try
+  for ((try = 1; ; try++)); do
+    is_same_part "$1" && return
+    ((try < ${TRIES:-1})) || break
+    run_both "${BOTH[@]}"
+  done
+  tell_first_difference
+  [[ $STATUS ]] || fail "the program does not end" "程序没有结束"
+  # shellcheck disable=SC2097,SC2098 # the reason goes behind the step that failed
+  [[ $STATUS == 0 ]] || RESULTS=$WORK/details tell_status "$STATUS"
+  fail
+}
+
+is_same_part() { # NAME
+  local file following
+  for file in expected stdout; do
+    tr -d '\0' <"$WORK/$file" | awk -v name="$1:" '/^[a-z-]+:$/ { inside = $0 == name } inside' >"$WORK/$file.part"
+  done
+  cmp -s "$WORK/expected.part" "$WORK/stdout.part" || return
+  following=$(awk -v name="$1:" '/^[a-z-]+:$/ { if (found) { print; exit } found = $0 == name }' "$WORK/expected")
+  if [[ $following ]]; then grep -qxF -- "$following" "$WORK/stdout"; else [[ $STATUS == 0 ]]; fi
+}
+
+# Record the first line that is not as on libevent, and the three before it.
+tell_first_difference() {
+  local theirs ours i=0 j
+  ! cmp -s "$WORK/expected.part" "$WORK/stdout.part" || return 0
+  mapfile -t -n 9000 theirs <"$WORK/expected.part"
+  mapfile -t -n 9000 ours <"$WORK/stdout.part"
+  while ((i < ${#theirs[@]} && i < ${#ours[@]})) && [[ ${theirs[i]} == "${ours[i]}" ]]; do i=$((i + 1)); done
+  for ((j = i > 3 ? i - 3 : 0; j < i; j++)); do
+    printf 'shown\t%s\n' "${theirs[j]:0:120}" >>"$WORK/details"
+  done
+  detail expected "${theirs[i]-}"
+  detail came "$(cut -c 1-120 <<<"${ours[i]-}" | tr '\t' ' ')"
+}
+
+detail_why() { # EN ZH
+  printf 'why\t%s\t%s\n' "$1" "$2" >>"$WORK/details"
 }
 
 # --- clients ---
@@ -918,6 +1017,11 @@ are_descriptors_back() {
 # program starts.
 find_all_leaks() {
   ENVIRONMENT+=(LSAN_OPTIONS=use_globals=0:use_stacks=0:use_registers=0:print_suppressions=0)
+}
+
+# Memory that is never freed is not looked for. Call this before the program starts.
+ignore_leaks() {
+  environment LSAN_OPTIONS=detect_leaks=0
 }
 
 # Set variables of the program's environment. Call this before it starts.

@@ -160,3 +160,106 @@ MINUTE='s/^    if \(bufferevent_enable\(conn->bev, EV_READ/    struct timeval mi
   try "$story" 's/^    bufferevent_free\(conn->bev\);/    close(bufferevent_getfd(conn->bev));\n&/; s/^#include <stdlib.h>/&\n#include <unistd.h>/'
   assert_line --partial 'a descriptor was closed before its event was deleted'
 }
+
+# The lab asks for a library in place of libevent, and has a program for it; the student's
+# file is this one, changed by a sed script.
+try_library() { # COMMANDS [SED-SCRIPT]
+  mkdir -p labs/03-tiny "$LAB/programs"
+  sed -i '/^ \* Build:/s/ -levent_core$//' "$LAB/solution/tiny.c"
+  cat >"$LAB/programs/empty.c" <<'END'
+#include <stdio.h>
+#include <event2/event.h>
+
+int main(int argc, char **argv)
+{
+    struct event_base *base = event_base_new();
+
+    printf("loop:\n  %d\n", event_base_loop(base, 0));
+    printf("free:\n");
+    event_base_free(base);
+    return 0;
+}
+END
+  sed -E "${2-}" >"$MINE" <<'END'
+#include <stdlib.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include <event2/event.h>
+
+struct event_base *event_base_new(void)
+{
+    return malloc(16);
+}
+
+int event_base_loop(struct event_base *base, int flags)
+{
+    return 1;
+}
+
+void event_base_free(struct event_base *base)
+{
+    free(base);
+}
+END
+  check_with "$1"
+  run scripts/labs/lab run 03-tiny
+}
+
+BOTH_PARTS='build_with_library empty; run_both 7; expect_same_part loop; expect_same_part free'
+
+@test "a library that does as libevent does passes, and another one does not" {
+  try_library "$BOTH_PARTS"
+  assert_success
+  assert_line --partial "empty.c $MINE && build/labs/empty 7"
+  try_library "$BOTH_PARTS" 's/return 1;/return 0;/'
+  assert_failure 1
+  assert_line '          | loop:'
+  assert_line '          expected    1'
+  assert_line '          received    0'
+  try_library "$BOTH_PARTS" 's/return 1;/for (;;)\n        pause();/'
+  assert_failure 1
+  assert_line --partial 'the program does not end'
+  try_library "$BOTH_PARTS" 's/return 1;/abort();/'
+  assert_failure 1
+  assert_line --partial 'SIGABRT'
+}
+
+@test "what a library lacks is said, and costs the check that needs it" {
+  try_library "$BOTH_PARTS" 's/event_base_loop\(/other(/; s/event_base_free\(/another(/'
+  assert_failure 1
+  assert_line --partial 'tiny.c lacks event_base_loop, event_base_free'
+  # shellcheck disable=SC2016 # for sed
+  try_library "$BOTH_PARTS" '$a int main(void)\n{\n    return 0;\n}'
+  assert_failure 1
+  assert_line --partial 'tiny.c is to be a library, and has a main'
+  try_library "$BOTH_PARTS" 's/return 1;/return one;/'
+  assert_failure 1
+  assert_line --partial 'the program does not compile'
+}
+
+@test "a leak of a library is found, unless another check looks for it" {
+  try_library "find_all_leaks; $BOTH_PARTS" 's/^    free.*/    (void)base;/'
+  assert_failure 1
+  assert_line --partial 'LeakSanitizer: memory is never freed'
+  try_library "ignore_leaks; $BOTH_PARTS" 's/^    free.*/    (void)base;/'
+  assert_success
+}
+
+@test "with TRIES, a part may differ now and then, but not each time" {
+  try_library "TRIES=40; $BOTH_PARTS" \
+    's/return 1;/struct timeval now;\n    gettimeofday(\&now, NULL);\n    return now.tv_usec % 2;/'
+  assert_success
+  try_library "TRIES=3; $BOTH_PARTS" 's/return 1;/return 2;/'
+  assert_failure 1
+}
+
+@test "a lab's program that cannot be built, or fails, with libevent is no result" {
+  # shellcheck disable=SC2016 # for the check
+  try_library 'echo "#error" >>"$LAB/programs/empty.c"; '"$BOTH_PARTS"
+  assert_failure 125
+  assert_output --partial 'empty.c cannot be built with libevent'
+  # shellcheck disable=SC2016 # for the check
+  try_library 'sed -i "s/return 0/return 3/" "$LAB/programs/empty.c"; '"$BOTH_PARTS"
+  assert_failure 125
+  assert_output --partial 'empty 7 fails on libevent'
+}

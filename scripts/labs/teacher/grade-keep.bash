@@ -41,7 +41,7 @@ find_keys() {
   for id in "${LIST[@]}"; do
     folder=$(folder_of "$id")
     LAB_KEY["$id"]=$({
-      cat "$folder"/{checks,hidden}.bash "$folder"/TASK* "$("$HERE/../source" file "$folder")"
+      cat "$folder"/{checks,hidden}.bash "$folder"/programs/* "$folder"/TASK* "$("$HERE/../source" file "$folder")" || true
       grep -hE '^##+ ' "$folder"/../../README*.md
     } 2>/dev/null | sha256sum | cut -c 1-16)
   done
