@@ -54,6 +54,7 @@ known_lines() {
       cmp "$lab/$file" "$OUT/${lab#"$ROOT/"}/$file"
     done
     [[ -f $OUT/${lab#"$ROOT/"}/${lab##*/}.c ]]
+    [[ ! -d $lab/programs ]] || diff -r "$lab/programs" "$OUT/${lab#"$ROOT/"}/programs"
   done
 }
 
