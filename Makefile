@@ -8,6 +8,11 @@ SAMPLES  := $(foreach d,$(wildcard samples/*),$(wildcard $(d)/$(notdir $(d)).c))
 SHARED   := $(patsubst %.h,%.c,$(wildcard chapters/[0-9][0-9]-*/*.h))
 SOURCES  := $(sort $(filter-out $(SHARED),\
 	$(wildcard chapters/[0-9][0-9]-*/*.c)) $(SAMPLES))
+# liburing is for Linux only, and for a program of chapter 17 only: without it, that
+# program is left out.
+LEFT_OUT := $(shell $(or $(PKG_CONFIG),pkg-config) --exists liburing 2>/dev/null || \
+	grep -l '^ \* Build:.* -luring' $(SOURCES) /dev/null)
+SOURCES  := $(filter-out $(LEFT_OUT),$(SOURCES))
 PROGRAMS := $(basename $(notdir $(SOURCES)))
 CHAPTERS := $(sort $(foreach d,$(wildcard chapters/[0-9][0-9]-*),\
 	$(firstword $(subst -, ,$(notdir $(d))))))
@@ -62,6 +67,9 @@ reactor: $(BUILD)/libreactor.a ## the library of chapter 17
 $(BUILD)/libreactor.a: $(REACTOR) scripts/lib/archive Makefile | ready
 	@scripts/lib/archive $@ $(CC) $(OUR_CFLAGS) -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) \
 		$(filter %.c,$(REACTOR))
+
+$(basename $(notdir $(LEFT_OUT))): # a phony target: it has no prerequisite
+	$(error $@ needs liburing: run ./scripts/setup)
 
 # Not a file: what the build needs is looked for each time, since a missing
 # package is better reported by its name than by the compiler.

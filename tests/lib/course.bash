@@ -92,6 +92,20 @@ is_part() { # FILE.c
   [[ -f ${1%.c}.h ]]
 }
 
+# Whether make leaves a program out, since liburing is not installed here.
+is_left_out() { # FILE.c
+  grep -q '^ \* Build:.* -luring' "$1" && ! pkg-config --exists liburing
+}
+
+# Skip a test of uring-echo where it was not built, or where the kernel forbids what it
+# does. The address is nobody's here, so the program ends at once, whatever it may do.
+need_uring() {
+  pkg-config --exists liburing || skip "liburing is not installed"
+  local why status=0
+  why=$(course uring-echo 192.0.2.1 0 2>&1) || status=$?
+  [[ $status != 3 ]] || skip "$why"
+}
+
 # For setup_file: run programs that print the same each time, at the same time.
 print_once() { # NAME...
   local name

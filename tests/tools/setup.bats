@@ -10,7 +10,7 @@ setup_file() {
   local whole=$BATS_FILE_TMPDIR/whole name
   mkdir -p "$whole"/{bin,modules} "$whole"/lib/bats-{support,assert}
   touch "$whole"/lib/bats-{support,assert}/load.bash \
-    "$whole"/modules/{libevent,libevent_openssl,libevent_pthreads,openssl,libuv,libc}
+    "$whole"/modules/{libevent,libevent_openssl,libevent_pthreads,openssl,liburing,libuv,libc}
   echo 2.1.12-stable >"$whole/version"
   for name in make bash openssl bats clitest curl ps bwrap git socat \
     strace gdb ss perl diff patch unifdef entr jq zip unzip clang-format shellcheck shfmt cppcheck gawk valgrind jsonschema xmllint \
@@ -246,7 +246,7 @@ setup: is not root and finds no sudo; run this as root:
   manager apt-get
   call_setup --check
   assert_failure 1
-  assert_output 'missing: gcc libc6-dev make bash pkg-config libevent-dev openssl libssl-dev libunistring-dev bats bats-support bats-assert netcat-openbsd clitest curl procps bubblewrap git socat strace gdb iproute2 perl diffutils patch unifdef entr jq zip unzip memcached libmemcached-tools bind9-dnsutils dnsmasq-base haproxy (run ./scripts/setup)'
+  assert_output 'missing: gcc libc6-dev make bash pkg-config libevent-dev openssl libssl-dev libunistring-dev bats bats-support bats-assert netcat-openbsd clitest curl procps bubblewrap git socat strace gdb iproute2 perl diffutils patch unifdef entr jq zip unzip memcached libmemcached-tools bind9-dnsutils dnsmasq-base liburing-dev haproxy (run ./scripts/setup)'
   assert_stderr ''
 }
 
