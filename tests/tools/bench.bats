@@ -56,6 +56,18 @@ teardown() {
   assert_output ""
 }
 
+@test "bench holds uring-echo against bare epoll, or says that there is no io_uring" {
+  ROUNDS=1 run -0 --separate-stderr scripts/bench uring/1
+  assert_line --index 2 --regexp '^uring/1 +(-( +[0-9]+\.[0-9]{2}){6}|is not measured: no io_uring here)'
+  # shellcheck disable=SC2016 # for the stand-in
+  mkdir "$BATS_TEST_TMPDIR/bin"
+  printf '#!/bin/sh\ncase " $* " in *" liburing "*) exit 1 ;; esac\nexec %s "$@"\n' "$(type -P pkg-config)" >"$BATS_TEST_TMPDIR/bin/pkg-config"
+  chmod +x "$BATS_TEST_TMPDIR/bin/pkg-config"
+  rm -f build/bench/uring-echo
+  PATH=$BATS_TEST_TMPDIR/bin:$PATH run -0 --separate-stderr scripts/bench uring/1
+  assert_line --index 2 "uring/1 is not measured: no io_uring here"
+}
+
 @test "bench holds http-server against nginx" {
   ROUNDS=1 run -0 --separate-stderr scripts/bench http/1K
   assert_line --index 2 --regexp '^http/1K +-( +[0-9]+\.[0-9]{2}){6}'
