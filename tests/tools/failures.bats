@@ -38,6 +38,11 @@ sample() { # PROGRAM
   sample backend-echo
 }
 
+@test "uring-echo goes on whichever allocation fails" {
+  need_uring
+  sample uring-echo
+}
+
 @test "worker-pool goes on whichever allocation fails" {
   sample worker-pool
 }
