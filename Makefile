@@ -150,8 +150,8 @@ reset-%: ## keep your file of a lab, and put the starter back
 bench: ## how fast the servers are, as ratios (QUICK=1: about a minute)
 	@scripts/bench $(ROWS)
 
-bench-reactor: reactor ## what an event costs, with libevent and with chapter 17's library
-	@scripts/bench-reactor
+bench-reactor: reactor ## what events and timers cost: libevent, chapter 17's library, libev, libuv
+	@scripts/bench-reactor $(ROWS)
 
 fuzz: ## let libFuzzer search for input that breaks a program (SECONDS=30)
 	@SECONDS_EACH=$(or $(SECONDS),30) scripts/fuzz $(TARGETS)
