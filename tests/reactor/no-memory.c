@@ -59,12 +59,15 @@ static struct event_base *make_base(void)
 static int add_all(
     struct event_base *base, struct event *evs, int fds[][2], int *calls)
 {
-    struct timeval soon = {0, 1000};
+    struct timeval soon = {0, 1000}, far = {1000, 0};
     int added = 0;
 
     for (int i = 0; i < PAIRS; i++) {
         event_assign(&evs[i], base, fds[i][0], EV_WRITE, count_cb, calls);
-        added += event_add(&evs[i], NULL) == 0;
+        if (event_add(&evs[i], &far) == 0)
+            added++;
+        else if (event_pending(&evs[i], EV_WRITE | EV_TIMEOUT, NULL))
+            errx(1, "an event that was not added waits, at %ld", fail_at);
     }
     for (int i = PAIRS; i < PAIRS + TIMERS; i++) {
         event_assign(&evs[i], base, -1, 0, count_cb, calls);
