@@ -116,6 +116,10 @@ compare_in_time() { # NAME
   compare questions
 }
 
+@test "rare calls on the reactor's buffers and bufferevents do what libevent's do" {
+  compare rare
+}
+
 @test "the reactor forgets none of 10,000 descriptors and 100,000 timers (RX10)" {
   compare many
 }

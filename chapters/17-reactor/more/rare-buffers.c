@@ -110,3 +110,62 @@ size_t evbuffer_get_contiguous_space(const struct evbuffer *buf)
 
     return first ? first->length : 0;
 }
+
+/* libevent sends files of such a buffer with sendfile; here they are mapped. */
+int evbuffer_set_flags(struct evbuffer *buf, ev_uint64_t flags)
+{
+    return 0;
+}
+
+int evbuffer_clear_flags(struct evbuffer *buf, ev_uint64_t flags)
+{
+    return 0;
+}
+
+unsigned char *evbuffer_find(
+    struct evbuffer *buf, const unsigned char *what, size_t size)
+{
+    struct evbuffer_ptr at =
+        evbuffer_search(buf, (const char *)what, size, NULL);
+    unsigned char *bytes;
+
+    if (at.pos < 0)
+        return NULL;
+    bytes = evbuffer_pullup(buf, at.pos + (ev_ssize_t)size);
+    return bytes ? bytes + at.pos : NULL;
+}
+
+/* The only callback of a buffer, as libevent 1.4 had it. */
+struct old_entry {
+    struct evbuffer_cb_entry entry; /* its argument is this */
+    evbuffer_cb callback;
+    void *arg;
+};
+
+static void call_old(
+    struct evbuffer *buf, const struct evbuffer_cb_info *info, void *arg)
+{
+    struct old_entry *old = arg;
+
+    old->callback(buf, info->orig_size,
+        info->orig_size + info->n_added - info->n_deleted, old->arg);
+}
+
+int evbuffer_setcb(struct evbuffer *buf, evbuffer_cb callback, void *arg)
+{
+    struct old_entry *old;
+
+    while (!LIST_EMPTY(&buf->callbacks))
+        evbuffer_remove_cb_entry(buf, LIST_FIRST(&buf->callbacks));
+    if (!callback)
+        return 0;
+    old = alloc_(sizeof(*old));
+    if (!old)
+        return -1;
+    old->entry = (struct evbuffer_cb_entry){
+        .callback = call_old, .arg = old, .flags = EVBUFFER_CB_ENABLED};
+    old->callback = callback;
+    old->arg = arg;
+    LIST_INSERT_HEAD(&buf->callbacks, &old->entry, next);
+    return 0;
+}

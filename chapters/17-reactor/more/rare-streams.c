@@ -175,3 +175,9 @@ struct bufferevent *bufferevent_pair_get_partner(struct bufferevent *bev)
 {
     return of_(bev)->partner ? &of_(bev)->partner->bev : NULL;
 }
+
+/* Of a filter, which there is none of here. */
+struct bufferevent *bufferevent_get_underlying(struct bufferevent *bev)
+{
+    return NULL;
+}

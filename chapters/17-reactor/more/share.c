@@ -9,6 +9,11 @@
 
 #include "../stream/stream.h"
 
+static void segment_cb(const void *data, size_t size, void *arg)
+{
+    evbuffer_file_segment_free(arg);
+}
+
 /* A chunk that shows bytes of another one, or of the program (no owner). It
  * never writes to them. */
 static struct chunk *chunk_show(struct chunk *owner, void *bytes, size_t size)
@@ -20,9 +25,9 @@ static struct chunk *chunk_show(struct chunk *owner, void *bytes, size_t size)
     chunk->bytes = bytes;
     chunk->size = chunk->length = size;
     chunk->references = 1;
-    chunk->owner = owner && owner->owner ? owner->owner : owner;
-    if (chunk->owner)
-        chunk->owner->references++;
+    chunk->owner = owner;
+    if (owner)
+        owner->references++;
     return chunk;
 }
 
@@ -42,13 +47,20 @@ int evbuffer_add_reference(struct evbuffer *buf, const void *data, size_t size,
     return 0;
 }
 
-/* The other buffer keeps its bytes; both show them. */
+/* The other buffer keeps its bytes; both show them. As with libevent, it may
+ * not show those of a third one, nor a file. */
 int evbuffer_add_buffer_reference(struct evbuffer *to, struct evbuffer *from)
 {
-    struct evbuffer *all = to == from && from->length ? NULL : evbuffer_new();
+    struct evbuffer *all;
     struct chunk *chunk, *copy;
-    int status = all ? 0 : -1;
+    int status = 0;
 
+    if (from->length == 0)
+        return 0;
+    TAILQ_FOREACH (chunk, &from->chunks, next)
+        if (to == from || chunk->owner || chunk->cleanup == segment_cb)
+            return -1;
+    all = evbuffer_new();
     if (!all)
         return -1;
     TAILQ_FOREACH (chunk, &from->chunks, next) {
@@ -153,11 +165,6 @@ void evbuffer_file_segment_free(struct evbuffer_file_segment *segment)
     if (segment->cleanup)
         segment->cleanup(segment, (int)segment->flags, segment->cleanup_arg);
     free_(segment);
-}
-
-static void segment_cb(const void *data, size_t size, void *arg)
-{
-    evbuffer_file_segment_free(arg);
 }
 
 int evbuffer_add_file_segment(struct evbuffer *buf,

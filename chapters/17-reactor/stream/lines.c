@@ -89,7 +89,7 @@ char *evbuffer_readln(
     if (at.pos < 0 || buf->frozen_front)
         return NULL;
     length = (size_t)at.pos;
-    line = resize_(NULL, length + 1);
+    line = alloc_(length + 1);
     if (!line) {
         warn_(0, "evbuffer_readln: out of memory");
         return NULL;

@@ -130,9 +130,10 @@ int evbuffer_peek(struct evbuffer *buf, ev_ssize_t wanted,
     size = buf->length - position;
     if (wanted >= 0)
         size = least_(size, (size_t)wanted);
-    /* Without a length, only as much as there are vectors for. */
+    /* Without a length: as much as there are vectors for, or all if there are
+     * none. */
     for (chunk = chunk_at_(buf, &position);
-         size && (wanted >= 0 || used < count);
+         size && (wanted >= 0 || count == 0 || used < count);
          chunk = TAILQ_NEXT(chunk, next)) {
         size_t part = chunk->length - position;
 
