@@ -35,6 +35,9 @@ LIBRARIES = $(shell scripts/lib/build-line --libraries $<)
 SANITIZE  = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 
+# Chapter 17's reactor, a library in place of libevent's.
+REACTOR   := $(wildcard chapters/17-reactor/*/*.[ch])
+
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -58,9 +61,6 @@ $(foreach s,$(SAMPLES),$(eval $(BUILD)/$(basename $(notdir $(s))): \
 	$(wildcard $(dir $(s))*.[ch])))
 $(foreach p,$(SHARED),$(foreach s,$(shell grep -lF $(notdir $(p)) $(SOURCES)),\
 	$(eval $(BUILD)/$(basename $(notdir $(s))): $(p) $(p:.c=.h))))
-
-# Chapter 17's reactor, a library in place of libevent's.
-REACTOR := $(wildcard chapters/17-reactor/*/*.[ch])
 
 reactor: $(BUILD)/libreactor.a ## the library of chapter 17
 

@@ -26,7 +26,7 @@ lines_of_solutions() {
 # What anyone may see: programs and starters.
 known_lines() {
   {
-    cat "$ROOT"/{chapters,samples}/*/*.[ch] "$ROOT"/tests/bench/*.c "$ROOT"/{chapters,samples}/*/*.md
+    cat "$ROOT"/{chapters,samples}/*/*.[ch] "$ROOT"/chapters/17-*/*/*.[ch] "$ROOT"/chapters/*/labs/*/programs/*.[ch] "$ROOT"/tests/{bench,reactor,samples}/*.[ch] "$ROOT"/{chapters,samples}/*/*.md
     for source in "$ROOT"/chapters/*/labs/*/solution/*.c; do unifdef -x2 -USOLUTION "$source" || true; done
   } | sed 's/^[[:space:]]*//' | sort -u
 }

@@ -14,7 +14,7 @@ setup_file() {
   echo 2.1.12-stable >"$whole/version"
   for name in make bash openssl bats clitest curl ps bwrap git socat \
     strace gdb ss perl diff patch unifdef entr jq zip unzip clang-format shellcheck shfmt cppcheck gawk valgrind jsonschema xmllint \
-    memcached memccp dig dnsmasq sim_c clang haproxy nginx wrk gnuplot; do
+    memcached memccp dig dnsmasq sim_c clang haproxy nginx wrk gnuplot faketime; do
     echo '#!/bin/sh' >"$whole/bin/$name"
   done
   # Every stand-in finds the copy that it belongs to beside itself.

@@ -2,7 +2,7 @@
  *
  * An event that is ready waits in the queue of its priority. A round runs one
  * queue, the most urgent that has an event; then the loop looks at epoll again,
- * so that what is urgent never waits for more than one callback.
+ * so that what is urgent never waits for more than the queue that runs.
  */
 #include <errno.h>
 #include <limits.h>
